@@ -1,0 +1,101 @@
+# numa_alloc: `make help` lists the targets.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+BUILD    := build
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion
+CFLAGS   ?= -O2 -g
+STD      := -std=gnu11 -D_GNU_SOURCE
+DEPFLAGS  = -MMD -MP -MF $(BUILD)/$(subst /,_,$@).d
+
+# The allocator is one translation unit. initial-exec makes its one thread-local a register-relative
+# load; nodelete keeps its code mapped after a dlclose, because blocks and exiting threads still need it.
+ALLOC_CFLAGS  := -O3 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-builtin -fno-plt
+ALLOC_LDFLAGS := -shared -Wl,-z,nodelete -Wl,-z,now -Wl,-O1
+
+UBSAN := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DNA_DEBUG=1
+
+BENCH_LIBS   := -lnuma -lhwloc -lm -pthread
+BENCH_LIB_C  := $(wildcard bench/lib/*.c)
+BENCH_PROGS  := bench/benchmark bench/latency bench/bandwidth
+
+ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))
+UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
+                $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
+C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
+TUS          := alloc/numa_alloc.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
+SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/cli/*.bash) .ci/run
+
+.PHONY: all check check-vm vm-matrix lint format clean help
+.DELETE_ON_ERROR:
+
+all: alloc/numa_alloc.so $(BENCH_PROGS) ## Build the allocator and the benchmarks
+
+$(BUILD)/:
+	@mkdir -p $(BUILD)
+
+alloc/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -o $@ $< $(ALLOC_LDFLAGS)
+
+$(BUILD)/ubsan/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(UBSAN) $(DEPFLAGS) -o $@ $< $(ALLOC_LDFLAGS)
+
+$(BUILD)/bench/%.o: bench/lib/%.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(BUILD)/libbench.a: $(BENCH_LIB_C:bench/lib/%.c=$(BUILD)/bench/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Prints pid and pages of a plain malloc: built as its user would, from libc alone.
+bench/benchmark: bench/benchmark.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
+
+bench/%: bench/%.c $(BUILD)/libbench.a | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -O3 $(DEPFLAGS) -Ibench/lib -o $@ $< $(BUILD)/libbench.a $(BENCH_LIBS)
+
+$(BUILD)/tests/alloc/%: tests/alloc/%.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O1 -g -fno-builtin $(DEPFLAGS) -o $@ $< -lcmocka -pthread
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libbench.a | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O1 -g -DNA_DEBUG=1 $(DEPFLAGS) -I. -o $@ $< $(BUILD)/libbench.a -lcmocka $(BENCH_LIBS)
+
+# The same unit tests with everything they include, and the benchmarks' library, under UBSan.
+$(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(UBSAN) -I. -MMD -MP -MF $@.d -o $@ $< $(BENCH_LIB_C) -lcmocka $(BENCH_LIBS)
+
+check: all $(TEST_BINS) $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
+	tests/run.sh
+
+check-vm: all ## Boot a two-node virtual machine and test placement and a small sweep in it
+	tests/vm/check.sh
+
+vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
+	tests/vm/matrix.sh
+
+lint: ## Warnings of gcc and clang, shellcheck, clang-format and Python checks
+	gcc $(STD) $(WARNINGS) -Werror -O2 -fsyntax-only -I. -Ibench/lib $(TUS)
+	clang $(STD) $(WARNINGS) -Werror -fsyntax-only -I. -Ibench/lib $(TUS)
+	shellcheck $(SHELL_FILES)
+	clang-format --dry-run -Werror $(C_FILES)
+	tests/lint_python.sh
+
+format: ## Rewrite the C files in the project's format
+	clang-format -i $(C_FILES)
+
+clean: ## Remove what was built (results/ stays)
+	rm -rf $(BUILD) alloc/numa_alloc.so $(BENCH_PROGS)
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/ubsan/unit/*.d)

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what numa_alloc needs: the one list of packages for users, tests and CI.
+set -euo pipefail
+
+usage() {
+    cat <<'EOF'
+Usage: harness/setup.sh [GROUP...]
+Installs the packages that are missing (Debian/Ubuntu: apt, Fedora/RHEL: dnf), with sudo when not root.
+Groups: run    build, measure and plot          (default)
+        test   `make check`                     (default)
+        lint   `make lint`
+        vm     `make check-vm`, `make vm-matrix`
+        peers  other allocators to compare with
+        all    all of these
+EOF
+}
+
+# group, Debian packages, Fedora packages. A package whose name differs stands in the same column.
+packages() {
+    case "$1:$2" in
+    run:apt) echo gcc make libc6-dev libnuma-dev libhwloc-dev hwloc-nox numactl parallel util-linux \
+        python3 python3-numpy python3-pandas python3-matplotlib ;;
+    run:dnf) echo gcc make glibc-devel numactl-devel hwloc-devel hwloc numactl parallel util-linux \
+        python3 python3-numpy python3-pandas python3-matplotlib ;;
+    test:apt) echo git g++ libcmocka-dev bats python3-pytest perl sqlite3 xz-utils ;;
+    test:dnf) echo git gcc-c++ libcmocka-devel bats python3-pytest perl sqlite xz libubsan ;;
+    lint:apt) echo shellcheck clang clang-format pyflakes3 ;;
+    lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
+    vm:apt) echo qemu-system-x86 busybox-static cpio zstd ;;
+    vm:dnf) echo qemu-system-x86-core busybox cpio zstd dnf-plugins-core ;;
+    peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 ;;
+    peers:dnf) echo jemalloc mimalloc gperftools-libs ;;
+    *) return 1 ;;
+    esac
+}
+
+die() {
+    echo "setup.sh: $*" >&2
+    exit 1
+}
+
+if command -v apt-get >/dev/null; then
+    manager=apt
+elif command -v dnf >/dev/null; then
+    manager=dnf
+else
+    manager=none
+fi
+
+groups=()
+for argument in "$@"; do
+    case "$argument" in
+    -h | --help) usage && exit 0 ;;
+    all) groups+=(run test lint vm peers) ;;
+    run | test | lint | vm | peers) groups+=("$argument") ;;
+    *)
+        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm peers all" >&2
+        exit 2
+        ;;
+    esac
+done
+[ ${#groups[@]} -gt 0 ] || groups=(run test)
+[ "$manager" != none ] ||
+    die "neither apt-get nor dnf here; install these yourself: $(for g in "${groups[@]}"; do packages "$g" apt; done | tr '\n' ' ')"
+
+wanted=()
+for group in "${groups[@]}"; do
+    read -r -a of_group <<<"$(packages "$group" "$manager")"
+    wanted+=("${of_group[@]}")
+done
+
+# One query for all: a query a package would take longer than the second this may take.
+installed() {
+    if [ "$manager" = apt ]; then
+        dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+            sed -n 's/^installed //p' || true
+    else
+        rpm -q --qf '%{NAME}\n' "${wanted[@]}" 2>/dev/null | grep -v ' ' || true
+    fi
+}
+mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) <(installed | sort -u))
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "setup.sh: everything for '${groups[*]}' is installed"
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "not root and no sudo; as root install: ${missing[*]}"
+    as_root=(sudo)
+fi
+echo "setup.sh: installing with $manager: ${missing[*]}"
+if [ "$manager" = apt ]; then
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+else
+    "${as_root[@]}" dnf install -y -q "${missing[@]}"
+fi
