@@ -1,0 +1,91 @@
+/* Latency of a load: a chain of dependent loads through memory in random order. */
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "placement.h"
+#include "ring.h"
+#include "session.h"
+
+/* Loads between two looks at the clock: some 0.2 to 1 ms on a real machine, where a look costs
+ * 30 ns, and 10 ms in an emulator that takes 2 us a load. */
+#define CHUNK_LOADS 4096
+
+/* Any fixed number will do; fixed, so that two runs walk the same ring. */
+#define RING_SEED 20261122
+
+static const struct session_program latency = {
+    .name = "latency",
+    .metric = "load_latency",
+    .unit = "ns",
+    .about =
+        "Latency of one load in ns (1 ns = 1e-9 s): each load's address is what the load before it\n"
+        "read, on one ring in random order through 256-byte slots. The ring is walked once before\n"
+        "timing, which proves that it is one and warms up. Counted: time over loads, address\n"
+        "translation (TLB misses) included.\n",
+    .size_help = "memory the ring spans (default: 256M, or 4 x all last-level caches if larger)",
+    .size_min_bytes = (uint64_t)2 * RING_SLOT_BYTES,
+    .size_default_bytes = (uint64_t)256 << 20,
+    .arrays = 1,
+};
+
+/* Chases from *at for at least min_ns; returns ns a load. */
+static double take_sample(void ***at, uint64_t min_ns) {
+    uint64_t loads = 0, elapsed_ns, started_ns = clock_ns();
+    do {
+        *at = ring_chase(*at, CHUNK_LOADS);
+        loads += CHUNK_LOADS;
+        elapsed_ns = clock_ns() - started_ns;
+    } while (elapsed_ns < min_ns);
+    return (double)elapsed_ns / (double)loads;
+}
+
+static int measure(const struct session *session, void *memory) {
+    size_t size_bytes = session->size.value;
+    void **at = ring_build(memory, size_bytes, RING_SEED);
+    if (at == NULL) {
+        session_say(session, "cannot lay the ring: %s", strerror(errno));
+        return SESSION_NOT_MEASURED;
+    }
+    size_t length = ring_length(at, memory, size_bytes);
+    if (length != ring_slots(size_bytes)) {
+        session_say(session, "the ring is broken: back after %zu loads instead of %zu", length,
+                    ring_slots(size_bytes));
+        return SESSION_NOT_MEASURED;
+    }
+    struct placement_region region = {memory, size_bytes, session->source.node};
+    struct placement_verdict before = placement_verify(&region, 1);
+
+    static struct series series = {.variant = "random"};
+    uint64_t min_ns = session->min_sample_ms.value * 1000000;
+    take_sample(&at, min_ns); /* warm-up: clock frequency, and the caches that asking disturbed */
+    while (!series_enough(&series, session->samples.value)) {
+        time_t started_at = time(NULL);
+        series_add(&series, take_sample(&at, min_ns), started_at);
+    }
+    /* The use of the last load's result: without one the compiler may drop them all. */
+    if ((uintptr_t)at - (uintptr_t)memory >= size_bytes) {
+        session_say(session, "the walk left the ring");
+        return SESSION_NOT_MEASURED;
+    }
+    return session_report(session, &series, 1,
+                          placement_worse(before, placement_verify(&region, 1)));
+}
+
+int main(int argc, char **argv) {
+    struct session session;
+    int status;
+    if (!session_start(&session, &latency, argc, argv, &status))
+        return status;
+    const char *why;
+    void *memory = memory_get(&session.source, session.size.value, &why);
+    if (memory == NULL) {
+        session_say(&session, "cannot get memory: %s", why);
+        status = SESSION_NOT_MEASURED;
+    } else {
+        status = measure(&session, memory);
+        memory_free(&session.source, memory, session.size.value);
+    }
+    session_end(&session);
+    return status;
+}

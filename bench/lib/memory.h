@@ -1,0 +1,37 @@
+/* Where a benchmark's memory comes from, in the words of the CSV, and how to get it. */
+#ifndef BENCH_MEMORY_H
+#define BENCH_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct memory_source {
+    bool by_libnuma;    /* hand-placed on node; else malloc's policy decides */
+    bool first_touch;   /* the thread that writes a page first decides its node */
+    char allocator[64]; /* "libnuma", "numa_alloc", "glibc", or the base name of malloc's file */
+    char policy[256];   /* "bind:0", "local", ...; "none" for an allocator without one */
+    char pages[32];     /* "default", "thp", "2M", "1G" */
+    int node;           /* the node asked for; negative when the policy names several */
+};
+
+/* What the description follows from. */
+struct memory_facts {
+    int libnuma_node;        /* --node, negative without */
+    const char *malloc_file; /* the file malloc is in, NULL when unknown: memory_malloc_file() */
+    const char *policy;      /* NUMA_ALLOC_POLICY, or NULL */
+    const char *pages;       /* NUMA_ALLOC_PAGES, or NULL */
+    int lowest_memory_node;  /* numa_alloc's default policy binds there */
+    int cpu_node;            /* node of the measuring CPU */
+};
+
+void memory_describe(struct memory_source *source, const struct memory_facts *facts);
+
+/* The file that this process's malloc is in, a preloaded one included; NULL when unknown. */
+const char *memory_malloc_file(void);
+
+/* Gets page-aligned memory, untouched. NULL with the reason in *why (static text). */
+void *memory_get(const struct memory_source *source, size_t size_bytes, const char **why);
+
+void memory_free(const struct memory_source *source, void *memory, size_t size_bytes);
+
+#endif

@@ -1,0 +1,174 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include "placement.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Pages a system call: large enough to hide its entry, small enough for the stack. */
+#define BATCH_PAGES 1024
+
+static void count_page(struct placement *placement, int node) {
+    placement->pages++;
+    if (node >= 0 && node < PLACEMENT_NODES)
+        placement->on_node[node]++;
+    else
+        placement->nowhere++;
+}
+
+/* A page of a huge page answers for itself, so the grid is the base page size in every case.
+ * Returns 0, or the errno of the refusal. */
+static int ask_page_by_page(uintptr_t start, size_t size_bytes, struct placement *placement) {
+    uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t end = start + size_bytes;
+    uintptr_t at = start & ~(page_bytes - 1);
+    while (at < end) {
+        void *pages[BATCH_PAGES];
+        int status[BATCH_PAGES];
+        unsigned long count = 0;
+        for (; at < end && count < BATCH_PAGES; at += page_bytes)
+            pages[count++] = (void *)at;
+        if (syscall(SYS_move_pages, 0, count, pages, NULL, status, 0) != 0)
+            return errno;
+        for (unsigned long i = 0; i < count; i++)
+            count_page(placement, status[i]);
+    }
+    return 0;
+}
+
+void placement_ask(const void *data, size_t size_bytes, struct placement *placement) {
+    memset(placement, 0, sizeof *placement);
+    placement->error = ask_page_by_page((uintptr_t)data, size_bytes, placement);
+    if (placement->error == 0) {
+        placement->source = PLACEMENT_PAGE_BY_PAGE;
+        return;
+    }
+    int refusal = placement->error;
+    memset(placement, 0, sizeof *placement);
+    placement->error = refusal;
+    FILE *numa_maps = fopen("/proc/self/numa_maps", "re");
+    if (numa_maps == NULL)
+        return;
+    if (placement_read_numa_maps(numa_maps, (uintptr_t)data, size_bytes, placement))
+        placement->error = 0;
+    fclose(numa_maps);
+}
+
+/* The address a line of numa_maps starts with; false when it starts with anything else. */
+static bool line_address(const char *line, uintptr_t *address) {
+    char *end;
+    if (!isxdigit((unsigned char)line[0]))
+        return false;
+    *address = (uintptr_t)strtoull(line, &end, 16);
+    return *end == ' ';
+}
+
+/* Finds the first mapping that [start, ...) lies in: the last line at or below start. */
+static bool first_mapping(FILE *numa_maps, uintptr_t start, uintptr_t *first) {
+    char *line = NULL;
+    size_t room = 0;
+    uintptr_t address;
+    bool found = false;
+    rewind(numa_maps);
+    while (getline(&line, &room, numa_maps) > 0) {
+        if (line_address(line, &address) && address <= start) {
+            *first = address;
+            found = true;
+        }
+    }
+    free(line);
+    return found;
+}
+
+/* Adds the "N<node>=<pages>" words of a line. */
+static void count_line(char *line, struct placement *placement) {
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " \n", &rest); word != NULL;
+         word = strtok_r(NULL, " \n", &rest)) {
+        char *end;
+        if (word[0] != 'N' || !isdigit((unsigned char)word[1]))
+            continue;
+        unsigned long node = strtoul(word + 1, &end, 10);
+        if (*end != '=' || node >= PLACEMENT_NODES)
+            continue;
+        uint64_t pages = strtoull(end + 1, NULL, 10);
+        placement->pages += pages;
+        placement->on_node[node] += pages;
+    }
+}
+
+/* Calls count_line for each mapping the range lies in, or stores where they start. */
+static size_t walk_mappings(FILE *numa_maps, uintptr_t start, size_t size_bytes,
+                            struct placement *placement, uintptr_t *starts, size_t capacity) {
+    uintptr_t first, address;
+    if (!first_mapping(numa_maps, start, &first))
+        return 0;
+    char *line = NULL;
+    size_t room = 0, mappings = 0;
+    rewind(numa_maps);
+    while (getline(&line, &room, numa_maps) > 0) {
+        if (!line_address(line, &address) || address < first || address >= start + size_bytes)
+            continue;
+        if (mappings < capacity)
+            starts[mappings] = address;
+        if (placement != NULL)
+            count_line(line, placement);
+        mappings++;
+    }
+    free(line);
+    return mappings;
+}
+
+bool placement_read_numa_maps(FILE *numa_maps, uintptr_t start, size_t size_bytes,
+                              struct placement *placement) {
+    struct placement counted = {.source = PLACEMENT_NUMA_MAPS};
+    if (walk_mappings(numa_maps, start, size_bytes, &counted, NULL, 0) == 0)
+        return false;
+    *placement = counted;
+    return true;
+}
+
+size_t placement_mappings(FILE *numa_maps, uintptr_t start, size_t size_bytes, uintptr_t *starts,
+                          size_t capacity) {
+    return walk_mappings(numa_maps, start, size_bytes, NULL, starts, capacity);
+}
+
+struct placement_verdict placement_verify(const struct placement_region *regions, size_t count) {
+    uint64_t pages = 0, placed = 0;
+    struct placement where;
+    for (size_t i = 0; i < count; i++) {
+        if (regions[i].node < 0 || regions[i].node >= PLACEMENT_NODES)
+            return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED};
+        placement_ask(regions[i].data, regions[i].size_bytes, &where);
+        if (where.source == PLACEMENT_NOT_TOLD)
+            return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = where.error};
+        pages += where.pages;
+        placed += where.on_node[regions[i].node];
+    }
+    double fraction = pages > 0 ? (double)placed / (double)pages : 0;
+    return (struct placement_verdict){
+        .status = fraction >= PLACEMENT_ENOUGH ? PLACEMENT_VERIFIED : PLACEMENT_FAILED,
+        .fraction = fraction,
+    };
+}
+
+struct placement_verdict placement_worse(struct placement_verdict one,
+                                         struct placement_verdict other) {
+    if (one.status != other.status)
+        return one.status > other.status ? one : other;
+    return one.fraction <= other.fraction ? one : other;
+}
+
+const char *placement_status_name(enum placement_status status) {
+    static const char *const names[] = {
+        [PLACEMENT_VERIFIED] = "verified",
+        [PLACEMENT_FAILED] = "failed",
+        [PLACEMENT_UNVERIFIED] = "unverified",
+    };
+    return names[status];
+}

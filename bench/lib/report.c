@@ -1,0 +1,112 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "samples.h"
+#include "session.h"
+#include "stats.h"
+#include "units.h"
+
+static void print_csv(const struct session *session, const struct series *series, size_t count,
+                      struct placement_verdict placement) {
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    samples_write_header(stdout);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t sample = 0; sample < series[i].count; sample++) {
+            struct samples_row row = {
+                .host = host,
+                .bench = session->program->name,
+                .metric = session->program->metric,
+                .unit = session->program->unit,
+                .variant = series[i].variant,
+                .cpu = session->cpus[0],
+                .cpu_node = session->cpu_node,
+                .mem_node = session->source.node,
+                .allocator = session->source.allocator,
+                .policy = session->source.policy,
+                .pages = session->source.pages,
+                .threads = (unsigned)session->threads.value,
+                .size_bytes = session->size.value,
+                .value = series[i].values[sample],
+                .placement = placement,
+                .started_at = series[i].started_at[sample],
+            };
+            samples_write_row(stdout, &row);
+        }
+    }
+}
+
+static void print_placement(const struct session *session, struct placement_verdict placement) {
+    const struct memory_source *source = &session->source;
+    printf("memory: %s, policy %s, pages %s; ", source->allocator, source->policy, source->pages);
+    if (source->node >= 0)
+        printf("expected on node %d: ", source->node);
+    else
+        printf("on several nodes: ");
+    printf("%s", placement_status_name(placement.status));
+    if (placement.status != PLACEMENT_UNVERIFIED)
+        printf(" (%.2f %% of pages)", 100 * placement.fraction);
+    printf("\n");
+}
+
+static void print_table(const struct session *session, const struct series *series, size_t count,
+                        struct placement_verdict placement) {
+    char size[UNITS_SIZE_TEXT];
+    const char *unit = session->program->unit;
+    printf("%s from CPU %u (node %d), ", session->program->metric, session->cpus[0],
+           session->cpu_node);
+    if (session->program->threaded)
+        printf("%" PRIu64 " thread%s, ", session->threads.value,
+               session->threads.value == 1 ? "" : "s");
+    if (session->program->arrays > 1)
+        printf("%u arrays of ", session->program->arrays);
+    printf("%s bytes\n", units_format_size(session->size.value, size));
+    print_placement(session, placement);
+    printf("%-8s %10s %23s %10s %10s %8s\n", unit, "median", "95 % interval", "minimum", "maximum",
+           "samples");
+    for (size_t i = 0; i < count; i++) {
+        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
+        char interval[48] = "(below 6 samples)";
+        if (summary.has_interval)
+            snprintf(interval, sizeof interval, "%.2f to %.2f", summary.ci_low, summary.ci_high);
+        printf("%-8s %10.2f %23s %10.2f %10.2f %8zu\n", series[i].variant, summary.median, interval,
+               summary.minimum, series[i].sorted[series[i].count - 1], summary.samples);
+    }
+}
+
+static void warn(const struct session *session, const struct series *series, size_t count,
+                 struct placement_verdict placement) {
+    if (placement.status == PLACEMENT_FAILED)
+        session_say(session,
+                    "warning: only %.2f %% of pages are on node %d: this is not its figure",
+                    100 * placement.fraction, session->source.node);
+    if (placement.status == PLACEMENT_UNVERIFIED && placement.error != 0)
+        session_say(session, "warning: the kernel would not say where the pages are: %s",
+                    strerror(placement.error));
+    for (size_t i = 0; i < count; i++) {
+        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
+        if (summary.has_interval && stats_spread(&summary) > SERIES_SPREAD)
+            session_say(session, "warning: %s is noisy: its median is known within %.1f %% only",
+                        series[i].variant, 100 * stats_spread(&summary));
+    }
+}
+
+int session_report(const struct session *session, const struct series *series, size_t count,
+                   struct placement_verdict placement) {
+    if (session->csv.given)
+        print_csv(session, series, count, placement);
+    else
+        print_table(session, series, count, placement);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        session_say(session, "cannot write the results: %s", strerror(errno));
+        return SESSION_NOT_MEASURED;
+    }
+    warn(session, series, count, placement);
+    return SESSION_MEASURED;
+}

@@ -1,0 +1,238 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include "session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topology.h"
+#include "units.h"
+
+/* Most samples when they will not settle, and the shortest sample. 100 ms is far above the clock's
+ * resolution and a few scheduler ticks long, so that one interrupt is no outlier. */
+#define DEFAULT_SAMPLES       21
+#define DEFAULT_MIN_SAMPLE_MS 100
+
+void session_say(const struct session *session, const char *format, ...) {
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s: %s\n", session->program->name, line);
+}
+
+int session_current_node(void) {
+    unsigned cpu, node;
+    return getcpu(&cpu, &node) == 0 ? (int)node : -1;
+}
+
+static size_t option_rows(struct session *session, struct option_row rows[OPTIONS_MAX]) {
+    const struct option_row all[] = {
+        {"cpu", "N", "logical CPU to measure from (default: the first that this process may use)",
+         OPTION_COUNT, 0, INT32_MAX, &session->cpu},
+        {"node", "N",
+         "memory hand-placed on this node by libnuma, instead of malloc's placement\n"
+         "(the optimum to compare an allocator with)",
+         OPTION_COUNT, 0, PLACEMENT_NODES - 1, &session->node},
+        {"size", "SIZE", session->program->size_help, OPTION_SIZE, session->program->size_min_bytes,
+         (uint64_t)1 << 46, &session->size},
+        {"samples", "N",
+         "most samples (default: 21); fewer are taken when the 95 % interval of their\n"
+         "median is within 1 % of it, but at least 6, the fewest that have such an interval",
+         OPTION_COUNT, 1, STATS_MAX_SAMPLES, &session->samples},
+        {"min-sample-ms", "MS", "shortest sample in milliseconds (default: 100)", OPTION_COUNT, 1,
+         60000, &session->min_sample_ms},
+        {"csv", NULL, "one row a sample on standard output, with a header", OPTION_FLAG, 0, 0,
+         &session->csv},
+        {"help", NULL, "this text", OPTION_FLAG, 0, 0, &session->help},
+        {"threads", "N",
+         "threads, each pinned to one of the first N CPUs that this process may use\n"
+         "(default: 1; taskset -c LIST chooses which)",
+         OPTION_COUNT, 1, INT32_MAX, &session->threads},
+    };
+    size_t count = sizeof all / sizeof all[0] - (session->program->threaded ? 0 : 1);
+    memcpy(rows, all, count * sizeof all[0]);
+    return count;
+}
+
+static void show_help(const struct session *session, const struct option_row *rows, size_t count) {
+    printf("Usage: bench/%s [OPTION...]\n%s\nOptions (SIZE takes K, M, G, 1024-based):\n",
+           session->program->name, session->program->about);
+    options_help(stdout, rows, count);
+    printf(
+        "\nMemory comes from malloc: preload an allocator to measure its placement. The kernel is\n"
+        "asked where the pages are before and after (verified: 99.9 %% on the expected node).\n"
+        "Exit status: 0 measured, 1 could not measure, 2 bad usage.\n");
+}
+
+/* "0-3,8", or the reason there is no such text. */
+static void list_ids(hwloc_const_bitmap_t ids, char *text, size_t size) {
+    if (hwloc_bitmap_iszero(ids) || hwloc_bitmap_list_snprintf(text, size, ids) < 0)
+        snprintf(text, size, "none");
+}
+
+static bool refuse(const struct session *session, int *status, int with, const char *line) {
+    session_say(session, "%s", line);
+    *status = with;
+    return false;
+}
+
+/* Chooses session->cpus among the CPUs the process may use. */
+static bool choose_cpus(struct session *session, hwloc_const_bitmap_t allowed, int *status) {
+    char line[256], list[128];
+    list_ids(allowed, list, sizeof list);
+    size_t threads = session->threads.value;
+    if (session->cpu.given && threads > 1)
+        return refuse(session, status, SESSION_BAD_USAGE,
+                      "--cpu names one CPU; for more --threads use taskset -c LIST");
+    if (session->cpu.given && !hwloc_bitmap_isset(allowed, (unsigned)session->cpu.value)) {
+        snprintf(line, sizeof line, "--cpu: %" PRIu64 " is not a CPU this process may use: %s",
+                 session->cpu.value, list);
+        return refuse(session, status, SESSION_BAD_USAGE, line);
+    }
+    int usable = hwloc_bitmap_weight(allowed);
+    if (usable < 0 || threads > (size_t)usable) {
+        snprintf(line, sizeof line,
+                 "--threads: %zu is more than the %d CPUs this process may use: %s", threads,
+                 usable, list);
+        return refuse(session, status, SESSION_BAD_USAGE, line);
+    }
+    session->cpus = calloc(threads, sizeof *session->cpus);
+    if (session->cpus == NULL)
+        return refuse(session, status, SESSION_NOT_MEASURED, "no memory for the list of CPUs");
+    int cpu = session->cpu.given ? (int)session->cpu.value : hwloc_bitmap_first(allowed);
+    for (size_t i = 0; i < threads; i++, cpu = hwloc_bitmap_next(allowed, cpu))
+        session->cpus[i] = (unsigned)cpu;
+    return true;
+}
+
+static bool pin_to_cpu(struct session *session, int *status) {
+    char line[256];
+    hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
+    bool ok = cpus != NULL && hwloc_get_cpubind(session->topology, cpus, HWLOC_CPUBIND_THREAD) == 0;
+    if (!ok) {
+        snprintf(line, sizeof line, "cannot ask which CPUs may be used: %s", strerror(errno));
+        refuse(session, status, SESSION_NOT_MEASURED, line);
+    } else {
+        ok = choose_cpus(session, cpus, status);
+    }
+    if (ok) {
+        hwloc_bitmap_only(cpus, session->cpus[0]);
+        ok = hwloc_set_cpubind(session->topology, cpus, HWLOC_CPUBIND_THREAD) == 0;
+        if (!ok) {
+            snprintf(line, sizeof line, "cannot pin to CPU %u: %s", session->cpus[0],
+                     strerror(errno));
+            refuse(session, status, SESSION_NOT_MEASURED, line);
+        }
+    }
+    hwloc_bitmap_free(cpus);
+    /* The kernel's own answer: hwloc also calls a CPU-less node near this CPU local to it. */
+    session->cpu_node = session_current_node();
+    return ok;
+}
+
+/* Fails unless --node is one that memory can be asked for on. */
+static bool check_node(const struct session *session, hwloc_const_bitmap_t usable, int *status) {
+    static const char *const reasons[] = {
+        [TOPOLOGY_NODE_UNKNOWN] = "is not a node of this machine",
+        [TOPOLOGY_NODE_NO_MEMORY] = "is a node without memory",
+        [TOPOLOGY_NODE_NOT_ALLOWED] = "is a node this process may not use (cpuset)",
+    };
+    enum topology_node answer =
+        topology_check_node(session->topology, (unsigned)session->node.value);
+    if (answer == TOPOLOGY_NODE_USABLE)
+        return true;
+    char line[256], list[128];
+    list_ids(usable, list, sizeof list);
+    snprintf(line, sizeof line, "--node: %" PRIu64 " %s; nodes to choose from: %s",
+             session->node.value, reasons[answer], list);
+    return refuse(session, status, SESSION_BAD_USAGE, line);
+}
+
+static bool choose_memory(struct session *session, int *status) {
+    hwloc_bitmap_t usable = hwloc_bitmap_alloc();
+    if (usable == NULL)
+        return refuse(session, status, SESSION_NOT_MEASURED, "no memory for the list of nodes");
+    topology_usable_nodes(session->topology, usable);
+    bool ok = !session->node.given || check_node(session, usable, status);
+    int lowest = hwloc_bitmap_first(usable);
+    hwloc_bitmap_free(usable);
+    if (!ok)
+        return false;
+    struct memory_facts facts = {
+        .libnuma_node = session->node.given ? (int)session->node.value : -1,
+        .malloc_file = memory_malloc_file(),
+        .policy = getenv("NUMA_ALLOC_POLICY"),
+        .pages = getenv("NUMA_ALLOC_PAGES"),
+        .lowest_memory_node = lowest >= 0 ? lowest : 0,
+        .cpu_node = session->cpu_node,
+    };
+    memory_describe(&session->source, &facts);
+    return true;
+}
+
+/* The default is 4 x the last-level caches, STREAM's rule, so that few loads hit them. A node that
+ * cannot hold it all would get the process killed, not an error. */
+static bool choose_size(struct session *session, int *status) {
+    uint64_t cache_bytes = topology_cache_bytes(session->topology);
+    if (!session->size.given) {
+        session->size.value = session->program->size_default_bytes;
+        if (session->size.value < 4 * cache_bytes)
+            session->size.value = 4 * cache_bytes;
+        if (cache_bytes == 0)
+            session_say(session, "the size of the caches is not known here; --size sets another");
+    } else if (session->size.value < 4 * cache_bytes) {
+        char cache[UNITS_SIZE_TEXT];
+        session_say(session,
+                    "note: --size is below 4 x the last-level caches (%s): caches count too",
+                    units_format_size(cache_bytes, cache));
+    }
+    int node = session->source.node;
+    uint64_t node_bytes = node >= 0 ? topology_node_bytes(session->topology, (unsigned)node) : 0;
+    uint64_t wanted = session->size.value * session->program->arrays;
+    if (node_bytes == 0 || wanted <= node_bytes)
+        return true;
+    char line[256], want[UNITS_SIZE_TEXT];
+    snprintf(line, sizeof line, "%s are wanted, but node %d has %" PRIu64 "M in all; see --size",
+             units_format_size(wanted, want), node, node_bytes >> 20);
+    return refuse(session, status, SESSION_NOT_MEASURED, line);
+}
+
+bool session_start(struct session *session, const struct session_program *program, int argc,
+                   char **argv, int *status) {
+    *session = (struct session){
+        .program = program,
+        .threads.value = 1,
+        .samples.value = DEFAULT_SAMPLES,
+        .min_sample_ms.value = DEFAULT_MIN_SAMPLE_MS,
+    };
+    char error[OPTIONS_ERROR];
+    struct option_row rows[OPTIONS_MAX];
+    size_t count = option_rows(session, rows);
+    if (!options_parse(rows, count, argc, argv, error))
+        return refuse(session, status, SESSION_BAD_USAGE, error);
+    if (session->help.given) {
+        show_help(session, rows, count);
+        *status = SESSION_MEASURED;
+        return false;
+    }
+    if (!topology_open(&session->topology))
+        return refuse(session, status, SESSION_NOT_MEASURED, "hwloc cannot read this machine");
+    if (pin_to_cpu(session, status) && choose_memory(session, status) &&
+        choose_size(session, status))
+        return true;
+    session_end(session);
+    return false;
+}
+
+void session_end(struct session *session) {
+    free(session->cpus);
+    hwloc_topology_destroy(session->topology);
+}

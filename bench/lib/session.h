@@ -1,0 +1,58 @@
+/* What both measuring programs do around their measurement: options, CPU, memory, report. */
+#ifndef BENCH_SESSION_H
+#define BENCH_SESSION_H
+
+#include <hwloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory.h"
+#include "options.h"
+#include "placement.h"
+#include "series.h"
+
+/* Exit statuses: design.md, section 2. */
+enum { SESSION_MEASURED = 0, SESSION_NOT_MEASURED = 1, SESSION_BAD_USAGE = 2 };
+
+/* What differs between the programs. */
+struct session_program {
+    const char *name; /* of the program, and the CSV's bench */
+    const char *metric, *unit;
+    const char *about;     /* paragraphs of --help above the options, ending in a newline */
+    const char *size_help; /* of --size */
+    uint64_t size_min_bytes, size_default_bytes; /* the default is raised to 4 x cache */
+    unsigned arrays;                             /* blocks of --size that are allocated */
+    bool threaded;                               /* has --threads */
+};
+
+struct session {
+    const struct session_program *program;
+    struct option_value cpu, node, size, threads, samples, min_sample_ms, csv, help;
+    hwloc_topology_t topology;
+    unsigned *cpus; /* to measure from, one a thread, threads.value of them */
+    int cpu_node;   /* node of cpus[0], as the kernel says */
+    struct memory_source source;
+};
+
+/* Reads the options, pins the calling thread to its CPU and decides where memory comes from.
+ * Returns true to go on; otherwise --help is answered or the reason is on stderr, and *status is
+ * the exit status. */
+bool session_start(struct session *session, const struct session_program *program, int argc,
+                   char **argv, int *status);
+
+/* Gives back what session_start took. */
+void session_end(struct session *session);
+
+/* Writes "program: ..." on stderr as one line. */
+void session_say(const struct session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Kernel's id of the node of the CPU the calling thread runs on; negative when it will not say. */
+int session_current_node(void);
+
+/* Writes the samples (CSV) or their summary to stdout and warnings to stderr. Returns the exit
+ * status. */
+int session_report(const struct session *session, const struct series *series, size_t count,
+                   struct placement_verdict placement);
+
+#endif
