@@ -1,0 +1,249 @@
+/* Bandwidth of memory: STREAM's four kernels and a read-only sum, on one or more threads. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "placement.h"
+#include "session.h"
+#include "stream.h"
+
+#define ARRAYS 3
+
+static const struct session_program bandwidth = {
+    .name = "bandwidth",
+    .metric = "bandwidth",
+    .unit = "GB/s",
+    .about =
+        "Bandwidth in GB/s (1 GB = 1e9 bytes) of loops over three arrays a, b, c of doubles:\n"
+        "  copy c = a, scale b = s*c, add c = a + b, triad a = b + s*c, sum x += a (reads only)\n"
+        "Counted: the bytes the loop reads and writes (16, 16, 24, 24, 8 an element). Not counted:\n"
+        "lines that a store first brings into the cache (write-allocate), as in STREAM.\n"
+        "Each thread touches its own slice first, after malloc's policy has had its say. Threads\n"
+        "start together; the time is from the first start to the last end. Results are checked.\n",
+    .size_help =
+        "bytes of each of the three arrays (default: 64M, or 4 x all last-level caches if\n"
+        "larger)",
+    .size_min_bytes = 64 << 10,
+    .size_default_bytes = (uint64_t)64 << 20,
+    .arrays = ARRAYS,
+    .threaded = true,
+};
+
+/* What all workers do next; main changes it only while they wait at the barrier. */
+struct job {
+    const struct stream_kernel *kernel; /* NULL: fill the slice */
+    uint64_t passes;                    /* 0: end the thread */
+};
+
+/* One a thread: its slice, and what it measured last. Worker 0 runs on the main thread. */
+struct worker {
+    struct crew *crew;
+    pthread_t thread;
+    struct stream_arrays slice;
+    size_t count; /* elements of the slice */
+    int node;     /* of the CPU it is pinned to */
+    uint64_t started_ns, ended_ns;
+    double sum;
+};
+
+struct crew {
+    pthread_barrier_t barrier;
+    struct job job;
+    size_t size; /* workers */
+    struct worker *workers;
+};
+
+static void do_job(struct worker *worker) {
+    const struct job *job = &worker->crew->job;
+    worker->started_ns = clock_ns();
+    if (job->kernel == NULL) {
+        worker->node = session_current_node();
+        stream_fill(&worker->slice, worker->count);
+    } else {
+        for (uint64_t pass = 0; pass < job->passes; pass++)
+            worker->sum = job->kernel->run(&worker->slice, worker->count);
+    }
+    worker->ended_ns = clock_ns();
+}
+
+static void *worker_main(void *argument) {
+    struct worker *worker = argument;
+    for (;;) {
+        pthread_barrier_wait(&worker->crew->barrier);
+        if (worker->crew->job.passes == 0)
+            return NULL;
+        do_job(worker);
+        pthread_barrier_wait(&worker->crew->barrier);
+    }
+}
+
+/* Has every worker do the job; returns ns from the first start to the last end. */
+static uint64_t crew_run(struct crew *crew, struct job job) {
+    crew->job = job;
+    pthread_barrier_wait(&crew->barrier);
+    do_job(&crew->workers[0]);
+    pthread_barrier_wait(&crew->barrier);
+    uint64_t first = crew->workers[0].started_ns, last = crew->workers[0].ended_ns;
+    for (size_t i = 1; i < crew->size; i++) {
+        if (crew->workers[i].started_ns < first)
+            first = crew->workers[i].started_ns;
+        if (crew->workers[i].ended_ns > last)
+            last = crew->workers[i].ended_ns;
+    }
+    return last - first;
+}
+
+static void crew_end(struct crew *crew) {
+    crew->job = (struct job){.passes = 0};
+    pthread_barrier_wait(&crew->barrier);
+    for (size_t i = 1; i < crew->size; i++)
+        pthread_join(crew->workers[i].thread, NULL);
+    pthread_barrier_destroy(&crew->barrier);
+    free(crew->workers);
+}
+
+/* Starts a thread pinned to its CPU; returns 0 or an errno. */
+static int start_worker(const struct session *session, struct worker *worker, unsigned cpu) {
+    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (error != 0)
+        return error;
+    hwloc_bitmap_t set = hwloc_bitmap_alloc();
+    if (set == NULL)
+        return ENOMEM;
+    hwloc_bitmap_only(set, cpu);
+    error = hwloc_set_thread_cpubind(session->topology, worker->thread, set, 0) == 0 ? 0 : errno;
+    hwloc_bitmap_free(set);
+    return error;
+}
+
+/* Cuts the arrays into one slice of whole pages a worker and starts the threads. Returns 0 or an
+ * errno; after an error threads may wait for ever, so the process has to end. */
+static int crew_start(struct crew *crew, const struct session *session,
+                      const struct stream_arrays *arrays) {
+    size_t threads = session->threads.value;
+    size_t page_elements = (size_t)sysconf(_SC_PAGESIZE) / sizeof(double);
+    size_t pages = session->size.value / sizeof(double) / page_elements;
+    crew->size = threads;
+    crew->workers = calloc(threads, sizeof *crew->workers);
+    if (crew->workers == NULL)
+        return ENOMEM;
+    int error = pthread_barrier_init(&crew->barrier, NULL, (unsigned)threads);
+    for (size_t i = 0; i < threads && error == 0; i++) {
+        size_t first = pages * i / threads * page_elements;
+        size_t end = pages * (i + 1) / threads * page_elements;
+        crew->workers[i] = (struct worker){
+            .crew = crew,
+            .slice = {arrays->a + first, arrays->b + first, arrays->c + first},
+            .count = end - first,
+        };
+        if (i > 0)
+            error = start_worker(session, &crew->workers[i], session->cpus[i]);
+    }
+    return error;
+}
+
+/* Where the three slices of every worker should be. */
+static struct placement_verdict verify(const struct session *session, const struct crew *crew) {
+    struct placement_region *regions = calloc(crew->size * ARRAYS, sizeof *regions);
+    if (regions == NULL)
+        return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = ENOMEM};
+    for (size_t i = 0; i < crew->size; i++) {
+        const struct worker *worker = &crew->workers[i];
+        const double *const slices[ARRAYS] = {worker->slice.a, worker->slice.b, worker->slice.c};
+        for (size_t array = 0; array < ARRAYS; array++)
+            regions[i * ARRAYS + array] = (struct placement_region){
+                .data = slices[array],
+                .size_bytes = worker->count * sizeof(double),
+                .node = session->source.first_touch ? worker->node : session->source.node,
+            };
+    }
+    struct placement_verdict verdict = placement_verify(regions, crew->size * ARRAYS);
+    free(regions);
+    return verdict;
+}
+
+/* Runs rounds of all kernels until every one has samples enough; returns how many, the warm-up
+ * round included. */
+static size_t take_samples(const struct session *session, struct crew *crew,
+                           struct series series[STREAM_KERNELS]) {
+    uint64_t passes[STREAM_KERNELS];
+    uint64_t min_ns = session->min_sample_ms.value * 1000000;
+    size_t elements = 0, rounds = 1;
+    for (size_t i = 0; i < crew->size; i++)
+        elements += crew->workers[i].count;
+    for (size_t k = 0; k < STREAM_KERNELS; k++) {
+        uint64_t pass_ns = crew_run(crew, (struct job){&stream_kernels[k], 1});
+        passes[k] = min_ns / (pass_ns > 0 ? pass_ns : 1) + 1;
+        series[k].variant = stream_kernels[k].name;
+    }
+    for (bool enough = false; !enough; rounds++) {
+        enough = true;
+        for (size_t k = 0; k < STREAM_KERNELS; k++) {
+            const struct stream_kernel *kernel = &stream_kernels[k];
+            time_t started_at = time(NULL);
+            uint64_t elapsed_ns = crew_run(crew, (struct job){kernel, passes[k]});
+            double bytes = (double)(kernel->bytes_read + kernel->bytes_written) * (double)elements *
+                           (double)passes[k];
+            series_add(&series[k], bytes / (double)elapsed_ns, started_at); /* B/ns = GB/s */
+            enough = enough && series_enough(&series[k], session->samples.value);
+        }
+    }
+    return rounds;
+}
+
+/* NULL, or which array or sum is wrong. */
+static const char *check(const struct crew *crew, size_t rounds) {
+    const char *wrong = NULL;
+    for (size_t i = 0; i < crew->size && wrong == NULL; i++) {
+        const struct worker *worker = &crew->workers[i];
+        wrong = stream_check(&worker->slice, worker->count, rounds, worker->sum);
+    }
+    return wrong;
+}
+
+static int measure(const struct session *session, const struct stream_arrays *arrays) {
+    static struct series series[STREAM_KERNELS];
+    struct crew crew;
+    int error = crew_start(&crew, session, arrays);
+    if (error != 0) {
+        session_say(session, "cannot start %zu pinned threads: %s", (size_t)session->threads.value,
+                    strerror(error));
+        exit(SESSION_NOT_MEASURED);
+    }
+    crew_run(&crew, (struct job){NULL, 1});
+    struct placement_verdict before = verify(session, &crew);
+    size_t rounds = take_samples(session, &crew, series);
+    struct placement_verdict placement = placement_worse(before, verify(session, &crew));
+    const char *wrong = check(&crew, rounds);
+    crew_end(&crew);
+    if (wrong != NULL) {
+        session_say(session, "wrong result in %s: nothing is reported", wrong);
+        return SESSION_NOT_MEASURED;
+    }
+    return session_report(session, series, STREAM_KERNELS, placement);
+}
+
+int main(int argc, char **argv) {
+    struct session session;
+    int status;
+    if (!session_start(&session, &bandwidth, argc, argv, &status))
+        return status;
+    double *blocks[ARRAYS] = {NULL};
+    const char *why = NULL;
+    for (size_t i = 0; i < ARRAYS && why == NULL; i++)
+        blocks[i] = memory_get(&session.source, session.size.value, &why);
+    if (why != NULL) {
+        session_say(&session, "cannot get memory: %s", why);
+        status = SESSION_NOT_MEASURED;
+    } else {
+        status = measure(&session, &(struct stream_arrays){blocks[0], blocks[1], blocks[2]});
+    }
+    for (size_t i = 0; i < ARRAYS; i++)
+        if (blocks[i] != NULL)
+            memory_free(&session.source, blocks[i], session.size.value);
+    session_end(&session);
+    return status;
+}
