@@ -6,10 +6,10 @@ enum { BLOCKS = 100 };
 static void *allocate_blocks(void *argument) {
     void **blocks = argument;
     for (size_t i = 0; i < BLOCKS; i++) {
-        blocks[i] = malloc(i * 50);
+        blocks[i] = malloc(i * 20);
         if (blocks[i] == NULL)
             return (void *)1;
-        pattern_write(blocks[i], i * 50, i);
+        pattern_write(blocks[i], i * 20, i);
     }
     return NULL;
 }
@@ -17,7 +17,7 @@ static void *allocate_blocks(void *argument) {
 static size_t check_and_free_blocks(void **blocks) {
     size_t failures = 0;
     for (size_t i = 0; i < BLOCKS; i++) {
-        failures += !pattern_holds(blocks[i], i * 50, i);
+        failures += !pattern_holds(blocks[i], i * 20, i);
         free(blocks[i]);
     }
     return failures;
@@ -37,9 +37,9 @@ static void realloc_of_a_dead_threads_block_keeps_its_contents(void **state) {
     void *blocks[BLOCKS];
     assert_int_equal(in_thread(allocate_blocks, blocks), 0);
     for (size_t i = 1; i < BLOCKS; i++) {
-        blocks[i] = realloc(blocks[i], i * 150);
+        blocks[i] = realloc(blocks[i], i * 60);
         assert_non_null(blocks[i]);
-        assert_true(pattern_prefix_holds(blocks[i], i * 50, i));
+        assert_true(pattern_prefix_holds(blocks[i], i * 20, i));
         free(blocks[i]);
     }
     free(blocks[0]);
@@ -56,7 +56,7 @@ static void *allocate_and_free(void *unused) {
 static void thousands_of_threads_leave_memory_flat(void **state) {
     (void)state;
     size_t before = 0;
-    for (size_t i = 0; i < 3000; i++) {
+    for (size_t i = 0; i < 2000; i++) {
         if (i == 300)
             before = resident_bytes();
         assert_int_equal(in_thread(allocate_and_free, NULL), 0);
@@ -69,7 +69,7 @@ static void memory_is_flat_when_others_free_what_dead_threads_left(void **state)
     (void)state;
     void *blocks[BLOCKS];
     size_t before = 0;
-    for (size_t i = 0; i < 2000; i++) {
+    for (size_t i = 0; i < 1200; i++) {
         if (i == 300)
             before = resident_bytes();
         assert_int_equal(in_thread(allocate_blocks, blocks), 0);
