@@ -1,0 +1,1 @@
+"""From a machine to a plan of cells, from cells to statistics, from statistics to pictures."""

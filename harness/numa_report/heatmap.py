@@ -1,0 +1,210 @@
+"""Heatmaps of a matrix: one figure for each bench, a panel for each variant, all panels on one colour scale."""
+
+import os
+
+import matplotlib
+
+matplotlib.use("Agg")
+matplotlib.rcParams.update({
+    "svg.fonttype": "none",  # text stays text: searchable, and the same in every viewer
+    "svg.hashsalt": "numa_alloc",  # the same data give the same file
+    "font.family": "DejaVu Sans",
+    "hatch.linewidth": 0.6,
+})
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.cm import ScalarMappable  # noqa: E402
+from matplotlib.colors import Normalize  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.patches import Patch, Rectangle  # noqa: E402
+
+from . import layout  # noqa: E402
+from .schema import UNITS  # noqa: E402
+
+PNG_DPI = 200  # twice matplotlib's own 100
+NO_VALUE_COLOUR = "#d9d9d9"
+INK, PAPER = "#111111", "#ffffff"
+MAX_WIDTH_IN = 16.0
+
+# mark: (hatch, what the legend says)
+MARKS = {
+    "noisy": ("....", "noisy: wide interval or rounds that disagree"),
+    "misplaced": ("////", "misplaced: pages were not on the node asked for"),
+    "failed": ("xxxx", "failed: the benchmark failed or timed out"),
+    "skipped": ("\\\\\\\\", "skipped: cannot be used by this process"),
+    "unverified": ("----", "unverified: the kernel did not say where the pages are"),
+}
+
+
+class Geometry:
+    """Sizes in inches and points, from the number of rows, columns and panels."""
+
+    def __init__(self, rows, columns, panels, min_width):
+        dense = max(rows, columns)
+        self.one_line = rows > 16
+        self.cell_w, self.cell_h = (1.3, 0.95) if dense <= 3 else (1.05, 0.78) if dense <= 5 else (0.86, 0.62)
+        self.value_pt, self.small_pt = (13, 9) if dense <= 3 else (11, 8) if dense <= 5 else (9, 6.5)
+        if self.one_line:
+            self.cell_w, self.cell_h, self.value_pt = 1.1, 0.26, 7.5
+        self.left, self.right, self.top, self.panel_title, self.below = 1.25, 1.35, 0.95, 0.35, 0.75
+        self.gap = 0.95
+        self.panel_w, self.panel_h = columns * self.cell_w, rows * self.cell_h
+        fitting = max(1, int((MAX_WIDTH_IN - self.left - self.right + self.gap) // (self.panel_w + self.gap)))
+        self.bands = -(-panels // min(fitting, panels))
+        self.per_band = -(-panels // self.bands)
+        self.panels_w = self.per_band * (self.panel_w + self.gap) - self.gap
+        self.panels_h = self.bands * (self.panel_title + self.panel_h + self.below)
+        self.width = max(self.left + self.panels_w + self.right, min_width)
+
+    def panel_box(self, index, height):
+        """Left, bottom, width, height of a panel as fractions of a figure that is `height` inches high."""
+        band, column = divmod(index, self.per_band)
+        left = self.left + column * (self.panel_w + self.gap)
+        top = self.top + band * (self.panel_title + self.panel_h + self.below) + self.panel_title
+        return (left / self.width, 1 - (top + self.panel_h) / height, self.panel_w / self.width, self.panel_h / height)
+
+
+def draw_all(rows, environment, folder):
+    """Writes NAME.png and NAME.svg for each bench (NAME-metric where a bench has several); returns the paths."""
+    parts = layout.figures(rows)
+    benches = [bench for bench, _ in parts]
+    paths = []
+    for (bench, metric), part in parts.items():
+        name = bench if benches.count(bench) == 1 else f"{bench}-{metric}"
+        figure = draw(part, environment)
+        for ending, options in (("png", {"dpi": PNG_DPI}), ("svg", {"metadata": {"Date": None}})):
+            path = os.path.join(folder, f"{name}.{ending}")
+            figure.savefig(f"{path}.tmp", format=ending, facecolor=PAPER, **options)
+            os.replace(f"{path}.tmp", path)
+            paths.append(path)
+    return paths
+
+
+def draw(rows, environment):
+    """The figure of one bench."""
+    first = rows[0]
+    unit = UNITS[first["unit"]]
+    panels, columns = layout.panels(rows), layout.column_nodes(rows)
+    row_keys = sorted({(row["cpu_node"], row["cpu"]) for row in rows})
+    heading = f"{layout.title(first['bench'])} ({first['unit']}) on {first['host'] or 'an unnamed machine'}"
+    details = layout.machine_words(rows, environment)
+    size = Geometry(len(row_keys), len(columns), len(panels), 0.5 + max(0.125 * len(heading), 0.078 * len(details)))
+    handles = legend_handles(rows)
+    height = size.top + size.panels_h + 0.24 * len(handles) + 0.2
+    figure = Figure(figsize=(size.width, height))
+    FigureCanvasAgg(figure)
+    figure.text(0.25 / size.width, 1 - 0.34 / height, heading, fontsize=14, fontweight="bold", color=INK, va="center")
+    figure.text(0.25 / size.width, 1 - 0.64 / height, details, fontsize=9.5, color="#444444", va="center")
+
+    scale = colour_scale(rows, unit)
+    no_cpus = nodes_without_cpus(environment)
+    for index, (name, panel) in enumerate(panels.items()):
+        axes = figure.add_axes(size.panel_box(index, height))
+        draw_panel(axes, panel, row_keys, columns, scale, size)
+        axes.set_title(name, fontsize=11, color=INK, pad=6)
+        axes.set_xticks(range(len(columns)))
+        axes.set_xticklabels([f"{node}\n(no CPUs)" if node in no_cpus else str(node) for node in columns], fontsize=9)
+        axes.set_yticks(range(len(row_keys)))
+        axes.set_yticklabels([f"{node} (CPU {cpu})" for node, cpu in row_keys],
+                             fontsize=7 if size.one_line else 9)
+        axes.set_xlabel("memory node", fontsize=9.5)
+        axes.set_ylabel("CPU node" if index % size.per_band == 0 else "", fontsize=9.5)
+        if index % size.per_band:
+            axes.tick_params(labelleft=False)
+    if scale is not None:
+        draw_scale(figure, scale, unit, size, height)
+    if handles:
+        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.2 / size.width, 0.08 / height), ncol=1,
+                      fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, labelspacing=0.45)
+    return figure
+
+
+def colour_scale(rows, unit):
+    """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures.
+
+    The scale spans a quarter of its lowest value at least, so that a percent of noise does not look like a cliff.
+    """
+    values = [row["median"] for row in rows if row["median"] is not None]
+    if not values:
+        return None
+    colours = matplotlib.colormaps["cividis_r" if unit.higher_is_better else "cividis"]
+    return ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values))), colours)
+
+
+def draw_scale(figure, scale, unit, size, height):
+    left, bottom, _, panel_height = size.panel_box(0, height)
+    left = (size.left + size.panels_w + 0.3) / size.width
+    axes = figure.add_axes((left, bottom, 0.16 / size.width, panel_height))
+    bar = figure.colorbar(scale, cax=axes)
+    bar.set_label(unit.label, fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_linewidth(0.5)
+
+
+def nodes_without_cpus(environment):
+    try:
+        return {node["id"] for node in environment["topology"]["nodes"] if not node["cpus"]}
+    except (KeyError, TypeError):
+        return set()
+
+
+def draw_panel(axes, panel, row_keys, columns, scale, size):
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(row_keys) - 0.5, -0.5)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for y, key in enumerate(row_keys):
+        for x, node in enumerate(columns):
+            draw_cell(axes, x, y, panel.get(key, {}).get(node), key[0] == node, scale, size)
+
+
+def draw_cell(axes, x, y, row, local, scale, size):
+    if row is None:
+        axes.text(x, y, "not in the plan", ha="center", va="center", fontsize=size.small_pt - 1, color="#777777")
+        return
+    colour = scale.to_rgba(row["median"]) if row["median"] is not None else matplotlib.colors.to_rgba(NO_VALUE_COLOUR)
+    ink = ink_on(colour)
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.5))
+    words = layout.marks(row)
+    if words:
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch=MARKS[words[0]][0], linewidth=0,
+                                 edgecolor=(*matplotlib.colors.to_rgb(ink), 0.55)))
+    if local:
+        inset = 0.045
+        axes.add_patch(Rectangle((x - 0.5 + inset, y - 0.5 + inset), 1 - 2 * inset, 1 - 2 * inset, fill=False,
+                                 edgecolor=ink, linewidth=1.1))
+    lines = [(layout.value_words(row["median"]), size.value_pt)] if row["median"] is not None else []
+    if row["penalty"] is not None:
+        lines.append((layout.penalty_words(row["penalty"]), size.small_pt))
+    lines.extend((word, size.small_pt) for word in words)
+    write_lines(axes, x, y, lines, ink, colour, size)
+
+
+def write_lines(axes, x, y, lines, ink, colour, size):
+    """The lines centred in their cell, on a ground of the cell's colour where a hatch would run through them."""
+    ground = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
+    if size.one_line:
+        lines = [("  ".join(words for words, _ in lines), size.value_pt)]
+    row_in = [1.3 * points / 72 for _, points in lines]
+    at = -sum(row_in) / 2
+    for (words, points), line_in in zip(lines, row_in):
+        axes.text(x, y + (at + line_in / 2) / size.cell_h, words, ha="center", va="center", fontsize=points, color=ink,
+                  bbox=ground)
+        at += line_in
+
+
+def ink_on(colour):
+    """Black or white, whichever contrasts more: WCAG 2.1's relative luminance, even at 0.179."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return INK if 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 else PAPER
+
+
+def legend_handles(rows):
+    present = {word for row in rows for word in layout.marks(row)}
+    handles = []
+    if any(row["cpu_node"] == row["mem_node"] for row in rows):
+        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1, label="local memory (penalty 1.00×)"))
+    handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor="#555555", hatch=hatch, linewidth=0, label=label)
+                   for word, (hatch, label) in MARKS.items() if word in present)
+    return handles

@@ -1,0 +1,144 @@
+"""matrix.csv: the samples of each cell as a median with its interval, a status and a penalty.
+
+* median, ci_low, ci_high: over the samples of all rounds; the 95 % interval is the percentile bootstrap of the
+  median, 2,000 resamples, fixed seed, so that the same samples give the same file.
+* mad: median absolute deviation from the median, in the metric's unit.
+* outliers: samples whose modified z-score |x - median| / (1.4826 mad) is above 3.5 (Iglewicz and Hoaglin, 1993).
+  They are counted, never removed: the median does not need it, and they say how busy the machine was.
+* status, the first that holds:
+    skipped    the cell cannot be measured by this process; `reason` says why
+    failed     a command of the cell failed or ran past the time limit in some round; numbers are of the others
+    misplaced  in some sample less than 99.9 % of the pages were on the node asked for
+    noisy      fewer than 3 samples (they cannot show a spread), or the interval is wider than +-5 % of the median,
+               or the rounds' medians differ by more than 10 % of it. Two cells each within 5 % give a penalty within
+               about 10 %, and remote memory costs at least some 20 % on today's machines: beyond that the picture
+               would show the noise.
+    ok
+* penalty: median over the local cell's of the same CPU, variant and conditions, inverted where higher is better,
+  so that above 1 is worse. Only between cells that are ok or noisy; empty where the CPU's node has no memory.
+"""
+
+import os
+import zlib
+from statistics import median
+
+import numpy
+
+from . import tables
+from .schema import BENCHES, CONDITIONS, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+OUTLIER_Z = 3.5
+MAD_TO_SIGMA = 1.4826
+NOISY_HALF_WIDTH = 0.05
+NOISY_ROUNDS = 0.10
+FEWEST_SAMPLES = 3
+
+GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *CONDITIONS, "policy")
+
+
+def summarise(samples, failures=None, jobs=(), run="", host=""):
+    """The rows of matrix.csv. failures: {job: reason}; jobs: the plan, for the cells that gave no sample."""
+    groups = {}
+    for row in samples:
+        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
+    failed = {}
+    for job, reason in (failures or {}).items():
+        failed.setdefault(job.key, []).append(f"round {job.round}: {reason}")
+    rows = [summarise_cell(group, failed.get((group[0]["bench"], group[0]["cpu"], group[0]["mem_node"])))
+            for group in groups.values()]
+    rows.extend(cells_without_samples(jobs, failed, {(row["bench"], row["cpu"], row["mem_node"]) for row in rows},
+                                      run, host))
+    add_penalties(rows)
+    return sorted(rows, key=cell_order)
+
+
+def summarise_cell(group, failures=None):
+    first = group[0]
+    values = numpy.array([row["value"] for row in group])
+    middle = float(numpy.median(values))
+    low, high = bootstrap_interval(values, seed=zlib.crc32(repr([first[name] for name in GROUP]).encode()))
+    mad = float(numpy.median(numpy.abs(values - middle)))
+    rounds = {}
+    for row in group:
+        rounds.setdefault(row["round"], []).append(row["value"])
+    round_medians = [median(of_round) for of_round in rounds.values()]
+    fractions = [row["placed_fraction"] for row in group if row["placed_fraction"] is not None]
+    placement = worst_placement(group)
+    noise = describe_noise(len(values), middle, low, high, round_medians)
+    status = "failed" if failures else "misplaced" if placement == "failed" else "noisy" if noise else "ok"
+    return {
+        **{name: first[name] for name in ("run", "host", *GROUP)},
+        "cell": first["cell"] or cell_id(first["bench"], first["variant"], first["cpu"], first["mem_node"]),
+        "median": middle, "ci_low": low, "ci_high": high, "mad": mad, "samples": len(values),
+        "outliers": int(numpy.sum(numpy.abs(values - middle) > OUTLIER_Z * MAD_TO_SIGMA * mad)),
+        "status": status, "penalty": None, "placement": placement,
+        "placed_fraction": min(fractions) if fractions else None,
+        "started_at": min(row["started_at"] for row in group), "rounds": len(rounds),
+        "reason": "; ".join(failures) if failures else noise if status == "noisy" else "",
+    }
+
+
+def bootstrap_interval(values, seed):
+    """The 95 % percentile-bootstrap interval of the median."""
+    random = numpy.random.default_rng(seed)
+    picks = random.integers(0, len(values), (RESAMPLES, len(values)))
+    medians = numpy.median(values[picks], axis=1)
+    low, high = numpy.quantile(medians, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def worst_placement(group):
+    placements = {row["placement"] for row in group}
+    return next(word for word in ("failed", "unverified", "verified") if word in placements)
+
+
+def describe_noise(count, middle, low, high, round_medians):
+    if count < FEWEST_SAMPLES:
+        return f"{count} sample{'s' if count > 1 else ''}"
+    if high - low > 2 * NOISY_HALF_WIDTH * middle:
+        return f"the 95 % interval spans {100 * (high - low) / middle:.0f} % of the median"
+    spread = max(round_medians) - min(round_medians)
+    if spread > NOISY_ROUNDS * middle:
+        return f"the rounds' medians differ by {100 * spread / middle:.0f} %"
+    return ""
+
+
+def cells_without_samples(jobs, failed, measured, run, host):
+    """Rows for the jobs that gave nothing in any round: a cell for each variant the bench has."""
+    rows = {}
+    for job in jobs:
+        if job.key in measured:
+            continue
+        bench = BENCHES[job.bench]
+        for variant in bench.variants:
+            rows[job.key, variant] = {
+                "run": run, "host": host, "cell": cell_id(job.bench, variant, job.cpu, job.mem_node),
+                "bench": job.bench, "metric": bench.metric, "unit": bench.unit, "cpu": job.cpu,
+                "cpu_node": job.cpu_node, "mem_node": job.mem_node, "allocator": "numa_alloc",
+                "policy": f"bind:{job.mem_node}", "variant": variant, "median": None, "samples": 0, "outliers": 0,
+                "status": "skipped" if job.skip_reason else "failed", "penalty": None, "placement": None,
+                "rounds": 0, "reason": job.skip_reason or "; ".join(failed.get(job.key, ())),
+            }
+    return list(rows.values())
+
+
+def add_penalties(rows):
+    def conditions(row):
+        return tuple(row.get(name) for name in ("bench", "metric", "variant", "cpu", *CONDITIONS))
+
+    local = {conditions(row): row["median"] for row in rows
+             if row["status"] in MEASURED and row["mem_node"] == row["cpu_node"]}
+    for row in rows:
+        base = local.get(conditions(row))
+        if base is not None and row["status"] in MEASURED:
+            row["penalty"] = base / row["median"] if UNITS[row["unit"]].higher_is_better else row["median"] / base
+
+
+def write_matrix(folder, rows):
+    def short(value):  # more digits than any clock gives would only make differences between files
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    tables.write_table(os.path.join(folder, "matrix.csv"), MATRIX_COLUMNS,
+                       [{name: short(row.get(name)) for name in MATRIX_COLUMNS} for row in rows])

@@ -1,0 +1,200 @@
+"""Reading and writing CSV (UTF-8, RFC 4180). Whatever is wrong is named with file, row and column."""
+
+import csv
+import io
+import math
+import os
+import re
+
+from .errors import DataError
+from .schema import PLACEMENTS, STATUSES, UNITS
+
+INTEGER = re.compile(r"[0-9]{1,18}")
+
+
+def text(field):
+    return field
+
+
+def named(field):
+    if not field:
+        raise ValueError("empty")
+    return field
+
+
+def whole(field):
+    if not INTEGER.fullmatch(field):
+        raise ValueError(f"{shown(field)} is not a whole number of at least 0")
+    return int(field)
+
+
+def number(field):
+    try:
+        value = float(field)
+    except ValueError:
+        raise ValueError(f"{shown(field)} is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{shown(field)} is not a finite number")
+    if value < 0:
+        raise ValueError(f"{shown(field)} is negative")
+    return value
+
+
+def above_zero(field):
+    value = number(field)
+    if value == 0:
+        raise ValueError("0 cannot be a measurement; a number above 0 is expected")
+    return value
+
+
+def fraction(field):
+    value = number(field)
+    if value > 1:
+        raise ValueError(f"{shown(field)} is not between 0 and 1")
+    return value
+
+
+def one_of(words):
+    def parse(field):
+        if field not in words:
+            raise ValueError(f"{shown(field)} is not one of {', '.join(words)}")
+        return field
+
+    return parse
+
+
+def optional(parse):
+    return lambda field: parse(field) if field else None
+
+
+SAMPLES = {
+    "run": text, "host": text, "round": optional(whole), "cell": text, "bench": named, "metric": named,
+    "unit": one_of(tuple(UNITS)), "cpu": whole, "cpu_node": whole, "mem_node": whole, "allocator": named,
+    "policy": named, "pages": named, "threads": whole, "size_bytes": whole, "variant": named,
+    "value": above_zero, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
+}
+
+MATRIX = {
+    "run": text, "host": text, "cell": named, "bench": named, "metric": named, "unit": one_of(tuple(UNITS)),
+    "cpu": whole, "cpu_node": whole, "mem_node": whole, "allocator": text, "pages": text,
+    "threads": optional(whole), "size_bytes": optional(whole), "variant": named,
+    "median": optional(above_zero), "ci_low": optional(above_zero), "ci_high": optional(above_zero),
+    "samples": whole, "status": one_of(STATUSES), "penalty": optional(above_zero),
+    "placement": optional(one_of(PLACEMENTS)),
+}
+
+PLAN = {
+    "seq": optional(whole), "round": optional(whole), "bench": named, "cpu": whole, "cpu_node": whole,
+    "mem_node": whole, "skip_reason": text,
+}
+
+
+def shown(field):
+    """The field as a short quoted word that cannot break the line it is printed in."""
+    word = ascii(field)
+    return word if len(word) <= 40 else word[:36] + "...'"
+
+
+def read_table(path, parsers):
+    """The rows of a CSV file as dictionaries: columns named in parsers typed, others as text."""
+    records = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    rows, header, row = [], None, 0
+    while True:
+        row += 1
+        try:
+            fields = next(records, None)
+        except csv.Error as error:
+            raise DataError(path, f"not CSV ({error})", row=row) from None
+        if fields is None:
+            break
+        if header is None:
+            header = check_header(path, fields, parsers)
+        elif not fields:
+            raise DataError(path, "an empty row", row=row)
+        else:
+            rows.append(parse_row(path, row, header, fields, parsers))
+    if not rows:
+        raise DataError(path, "a header and no data", row=1)
+    return rows
+
+
+def read_text(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data:
+        raise DataError(path, "empty file")
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise DataError(path, "a zero byte: not a text file", row=data.count(b"\n", 0, zero) + 1)
+    try:
+        content = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise DataError(path, f"byte 0x{data[error.start]:02x} is not UTF-8", row=row) from None
+    # Without its line end the last field may be a shorter number than was written.
+    if not data.endswith(b"\n"):
+        raise DataError(path, "no line end: the file looks cut", row=data.count(b"\n") + 1)
+    return content
+
+
+def check_header(path, header, parsers):
+    for column in parsers:
+        if column not in header:
+            raise DataError(path, "missing", row=1, column=column)
+    for column in header:
+        if header.count(column) > 1:
+            raise DataError(path, "named twice", row=1, column=shown(column))
+    return header
+
+
+def parse_row(path, row, header, fields, parsers):
+    if len(fields) < len(header):
+        raise DataError(path, "the row ends before it: the file looks cut", row=row, column=header[len(fields)])
+    if len(fields) > len(header):
+        raise DataError(path, f"{len(fields)} fields under {len(header)} columns", row=row)
+    parsed = dict(zip(header, fields))
+    for column, parse in parsers.items():
+        try:
+            parsed[column] = parse(parsed[column])
+        except ValueError as error:
+            raise DataError(path, str(error), row=row, column=column) from None
+    return parsed
+
+
+def refuse_duplicates(path, rows, columns):
+    """A row whose `columns` repeat those of an earlier one is an error: neither can be trusted."""
+    seen = {}
+    for row, parsed in enumerate(rows, start=2):
+        key = tuple(parsed.get(column) for column in columns)
+        if key in seen:
+            raise DataError(path, f"repeats row {seen[key]}", row=row, column=columns[0])
+        seen[key] = row
+
+
+def read_matrix(path):
+    rows = read_table(path, MATRIX)
+    refuse_duplicates(path, rows, ("cell", "metric") + tuple(c for c in ("allocator", "policy", "pages", "threads",
+                                                                         "size_bytes") if c in rows[0]))
+    for row, parsed in enumerate(rows, start=2):
+        measured = parsed["status"] in ("ok", "noisy", "misplaced")
+        for column in ("median", "placement"):
+            if measured and parsed[column] is None:
+                raise DataError(path, f"empty although status is {parsed['status']}", row=row, column=column)
+    return rows
+
+
+def read_samples(path):
+    rows = read_table(path, SAMPLES)
+    if "sample" in rows[0]:
+        refuse_duplicates(path, rows, ("cell", "round", "metric", "sample"))
+    return rows
+
+
+def write_table(path, columns, rows):
+    """Writes the rows, None as an empty field; the file appears whole or not at all."""
+    unfinished = f"{path}.tmp"
+    with open(unfinished, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(unfinished, path)

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Draws the heatmaps of a run, or of every run in a folder: latency and bandwidth, PNG and SVG beside the data."""
+
+import argparse
+import importlib.util
+import os
+import sys
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # the one harness/setup.sh installs matplotlib for
+NEEDED = ("numpy", "matplotlib")
+
+
+def missing_modules():
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+
+def parse_arguments(arguments):
+    parser = argparse.ArgumentParser(
+        prog="plot.py", description=__doc__,
+        epilog="Each cell shows the median and the penalty (over local memory; above 1 is worse). A cell that is "
+               "noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is "
+               "summarised from its samples.csv first. Exit status: 0 all drawn, 1 something could not be, 2 usage.")
+    parser.add_argument("path", metavar="FOLDER", help="a run's folder, or a folder of runs (results/)")
+    return parser.parse_args(arguments)
+
+
+def main(path):
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from numa_report import runs
+    from numa_report.errors import run_main
+
+    def draw(folder):
+        for picture in runs.plot(folder):
+            print(picture)
+        return 0
+
+    folders = []
+    status = run_main("plot.py", lambda: folders.extend(runs.find(path)) or 0)
+    return max([status] + [run_main("plot.py", lambda folder=folder: draw(folder)) for folder in folders])
+
+
+if __name__ == "__main__":
+    parsed = parse_arguments(sys.argv[1:])
+    missing = missing_modules()
+    if missing:
+        if os.path.realpath(sys.executable) != os.path.realpath(SYSTEM_PYTHON) and os.path.exists(SYSTEM_PYTHON):
+            os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, os.path.abspath(__file__), *sys.argv[1:]])
+        sys.exit(f"plot.py: {sys.executable} has no {' and no '.join(missing)}; harness/setup.sh installs it")
+    sys.exit(main(parsed.path))

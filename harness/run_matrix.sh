@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# Sweeps CPU x memory node: what does memory of each node cost from the CPUs of each node?
+# GNU parallel runs the commands; harness/numa_report plans them and reads what they printed.
+set -euo pipefail
+
+usage() {
+    cat <<'EOF'
+Usage: harness/run_matrix.sh [OPTION...]
+Measures memory from one CPU of each node that has CPUs, on each node that has memory, and leaves a
+run folder with samples.csv, matrix.csv, environment.json, joblog.tsv, cells/ and pictures. Each
+measurement is `taskset -c CPU` with NUMA_ALLOC_POLICY=bind:NODE and the preloaded allocator.
+
+What to measure
+  --bench LIST       latency, bandwidth                    (default latency,bandwidth)
+  --cpus LIST        these CPUs, e.g. 0,8-9                (default the lowest allowed CPU of each node)
+  --all-cpus         every allowed CPU
+  --mem-nodes LIST   these memory nodes, e.g. 0,2          (default every node with memory)
+  --size SIZE        bytes a benchmark works on, e.g. 64M  (default the benchmark's own)
+How
+  --rounds N         passes over all cells, each in its own random order  (default 3)
+  --seed N           seed of that order                    (default random; recorded in environment.json)
+  --timeout SECONDS  time limit of one command             (default 300)
+  --out FOLDER       run folder, new or empty              (default results/<UTC time>-<host>)
+  --resume FOLDER    run what an interrupted sweep's plan still lacks; takes no other option but
+                     --no-pictures
+  --no-pictures      leave drawing to harness/plot.py
+  --dry-run          print the cells and their commands; write nothing
+  --help             this text
+
+Exit status: 0 all cells measured (or skipped, with the reason), 1 some cell failed or the sweep could
+not be done, 2 bad usage, 130 interrupted.
+For tests: hwloc's variables HWLOC_FSROOT, HWLOC_XMLFILE and HWLOC_SYNTHETIC replace this machine by a
+made-up one; only --dry-run is accepted then.
+EOF
+}
+
+die() {
+    echo "run_matrix.sh: $1" >&2
+    exit "${2:-1}"
+}
+
+bad_value() { # option, value, what is accepted
+    die "$1: '$2' is not accepted; $3" 2
+}
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+bench=latency,bandwidth rounds=3 timeout=300 seed=$((SRANDOM % 1000000000))
+size='' cpus='' mem_nodes='' out='' resume='' all_cpus=0 dry_run=0 pictures=1 sweep_option=''
+
+parse_options() {
+    local option value
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
+        case "$option" in
+        --*=*) # --name=value is --name value
+            set -- "${option#*=}" "$@"
+            option=${option%%=*}
+            case "$option" in
+            --help | --dry-run | --all-cpus | --no-pictures) die "$option takes no value" 2 ;;
+            esac
+            ;;
+        esac
+        case "$option" in
+        -h | --help) usage && exit 0 ;;
+        --resume | --no-pictures) ;;
+        *) sweep_option=$option ;;
+        esac
+        case "$option" in
+        --dry-run) dry_run=1 && continue ;;
+        --all-cpus) all_cpus=1 && continue ;;
+        --no-pictures) pictures=0 && continue ;;
+        --bench | --cpus | --mem-nodes | --size | --rounds | --seed | --timeout | --out | --resume) ;;
+        *) die "unknown option or argument '$option'; see harness/run_matrix.sh --help" 2 ;;
+        esac
+        [ $# -gt 0 ] || die "$option needs a value" 2
+        value=$1
+        shift
+        [ -n "$value" ] || bad_value "$option" '' 'it is empty'
+        set_option "$option" "$value"
+    done
+    [ -z "$resume" ] || [ -z "$sweep_option" ] ||
+        die "--resume takes everything from the folder's plan; $sweep_option cannot be changed" 2
+    [ -z "$cpus" ] || [ "$all_cpus" -eq 0 ] || die "--cpus and --all-cpus exclude each other" 2
+}
+
+set_option() {
+    local number='[1-9][0-9]{0,5}' list='[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*'
+    matches() { [[ $2 =~ ^($1)$ ]]; }
+    case "$1" in
+    --bench)
+        case "$2" in
+        latency | bandwidth | latency,bandwidth | bandwidth,latency) ;;
+        *) bad_value "$1" "$2" 'latency, bandwidth or latency,bandwidth' ;;
+        esac
+        bench=$2
+        ;;
+    --cpus) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,8-9' && cpus=$2 ;;
+    --mem-nodes) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,2-3' && mem_nodes=$2 ;;
+    --size) matches '[1-9][0-9]{0,14}[KMG]?' "$2" || bad_value "$1" "$2" 'bytes, or with K, M or G (1024-based)' && size=$2 ;;
+    --rounds) matches "$number" "$2" || bad_value "$1" "$2" 'a whole number of at least 1' && rounds=$2 ;;
+    --seed) matches '[0-9]{1,9}' "$2" || bad_value "$1" "$2" 'a whole number of at most 9 digits' && seed=$((10#$2)) ;;
+    --timeout) matches "$number" "$2" || bad_value "$1" "$2" 'seconds, at least 1' && timeout=$2 ;;
+    --out) out=$2 ;;
+    --resume) resume=$2 ;;
+    esac
+}
+
+# Sets python to an interpreter that has what the reports need.
+find_python() {
+    local needs='import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("numpy", "matplotlib"))))'
+    for python in /usr/bin/python3 python3; do
+        "$python" -c "$needs" 2>/dev/null && return
+    done
+    die "python3 with numpy and matplotlib is missing; harness/setup.sh installs it"
+}
+
+check_tools() {
+    local tool magic
+    for tool in parallel taskset flock; do
+        command -v "$tool" >/dev/null || die "$tool is missing; harness/setup.sh installs it"
+    done
+    # moreutils has another program of that name; GNU's is a script.
+    IFS= read -r -n 2 magic <"$(command -v parallel)" || true
+    [ "$magic" = '#!' ] || die "the parallel on PATH is not GNU parallel; harness/setup.sh installs it"
+    [ -f "$root/alloc/numa_alloc.so" ] || die "alloc/numa_alloc.so is not built: run make"
+    for tool in ${bench//,/ }; do
+        [ -x "$root/bench/$tool" ] || die "bench/$tool is not built: run make"
+    done
+}
+
+report() {
+    PYTHONPATH=$root/harness "$python" -m numa_report "$@" --root "$root" --folder "$folder"
+}
+
+prepare() {
+    local options=(--bench "$bench" --rounds "$rounds" --seed "$seed" --timeout "$timeout")
+    [ -z "$size" ] || options+=(--size "$size")
+    [ -z "$cpus" ] || options+=(--cpus "$cpus")
+    [ -z "$mem_nodes" ] || options+=(--mem-nodes "$mem_nodes")
+    [ "$all_cpus" -eq 0 ] || options+=(--all-cpus)
+    [ "$dry_run" -eq 0 ] || options+=(--dry-run)
+    report prepare "${options[@]}"
+}
+
+# One sweep at a time in a folder. Its commands inherit the lock, so it outlives this script when that is killed.
+lock_folder() {
+    exec {lock}>"$folder/.lock"
+    flock --nonblock "$lock" || die "another sweep is running in $folder"
+}
+
+interrupted() { # signal's number
+    trap '' INT TERM HUP
+    [ -z "${running:-}" ] || { kill -TERM "$running" && wait "$running"; } 2>/dev/null || true
+    echo >&2
+    die "interrupted; continue with: harness/run_matrix.sh --resume $(printf '%q' "$folder")" $((128 + $1))
+}
+
+run_commands() {
+    local bar=()
+    [ ! -t 2 ] || bar=(--bar)
+    trap 'interrupted 1' HUP
+    trap 'interrupted 2' INT
+    trap 'interrupted 15' TERM
+    # In the background, so that a signal to this script is seen at once and not when the last cell is done.
+    (cd -- "$root" && PARALLEL_SHELL=/bin/sh exec parallel --plain --will-cite --jobs 1 --ungroup \
+        --joblog "$folder/joblog.tsv" --resume --timeout "$timeout" "${bar[@]}" \
+        --arg-file "$folder/commands.txt" </dev/null) &
+    running=$!
+    wait "$running" || true # the number of failed commands; each failure is in the joblog and becomes a cell
+    running=''
+}
+
+parse_options "$@"
+if [ -n "$resume" ]; then
+    [ -d "$resume" ] || die "--resume: no such folder: $resume" 2
+    folder=$(cd -- "$resume" && pwd -P)
+    check_tools
+    find_python
+    lock_folder
+    timeout=$(report resume)
+else
+    folder=${out:-$root/results/$(TZ=UTC printf '%(%Y%m%dT%H%M%SZ)T' -1)-$(uname -n)}
+    case "$folder" in /*) ;; *) folder=$PWD/$folder ;; esac
+    if [ -e "$folder" ]; then
+        [ -d "$folder" ] || die "--out: $folder is not a folder" 2
+        [ -z "$(ls -A -- "$folder")" ] || die "--out: $folder is not empty; name another, or use --resume" 2
+    fi
+    [ "$dry_run" -eq 1 ] || check_tools
+    find_python
+    prepare
+    [ "$dry_run" -eq 0 ] || exit 0
+    lock_folder
+fi
+run_commands
+if [ "$pictures" -eq 1 ]; then report finish; else report finish --no-pictures; fi
