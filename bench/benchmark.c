@@ -1,0 +1,198 @@
+/* The smallest demonstration of remote memory: allocate, write, walk, and show where the pages are.
+ *
+ * Needs libc only and builds alone, in this folder: gcc -o benchmark benchmark.c
+ * Run it as: LD_PRELOAD=../alloc/numa_alloc.so taskset -c CPU ./benchmark
+ */
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/clock.c"
+#include "lib/placement.c"
+#include "lib/ring.c"
+#include "lib/units.c"
+
+/* 256 MiB are 65,536 pages of 4 KiB, and beyond most caches. */
+#define DEFAULT_SIZE_BYTES ((uint64_t)256 << 20)
+#define MIN_SIZE_BYTES     ((uint64_t)4 << 10)
+
+/* So many loads at most, a second on slow memory; a ring of 256 MiB is walked exactly once. */
+#define WALK_LOADS ((size_t)1 << 20)
+
+#define RING_SEED 1
+
+static void show_help(void) {
+    puts(
+        "Usage: benchmark [--size SIZE] [--no-wait] [--help]\n"
+        "Allocates memory with malloc, writes every page, walks it in random order, shows where the\n"
+        "kernel put it, and waits for Enter so that a second terminal can look too.\n"
+        "\n"
+        "  --size SIZE  bytes to allocate; K, M, G are 1024-based (default: 256M, least: 4K)\n"
+        "  --no-wait    do not wait for Enter\n"
+        "  --help       this text\n"
+        "\n"
+        "write: time to write every byte for the first time, page faults included; GB = 1e9 bytes.\n"
+        "walk:  ns a load; each load's address is what the load before it read, so on a CPU far\n"
+        "       from the memory (taskset -c CPU) this is the number that grows.\n"
+        "Exit status: 0 done, 1 could not measure, 2 bad usage.");
+}
+
+struct request {
+    uint64_t size_bytes;
+    bool wait;
+};
+
+/* Returns -1 to go on, or the exit status. */
+static int read_options(int argc, char **argv, struct request *request) {
+    static const struct option names[] = {
+        {"size", required_argument, NULL, 's'},
+        {"no-wait", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    opterr = 0;
+    for (;;) {
+        const char *word = argv[optind < argc ? optind : 0];
+        switch (getopt_long(argc, argv, "+:h", names, NULL)) {
+        case -1:
+            if (optind == argc)
+                return -1;
+            fprintf(stderr, "benchmark: %s: only options are accepted; --help lists them\n",
+                    argv[optind]);
+            return 2;
+        case 's':
+            if (units_parse_size(optarg, &request->size_bytes) &&
+                request->size_bytes >= MIN_SIZE_BYTES && request->size_bytes <= SIZE_MAX / 2)
+                break;
+            fprintf(stderr,
+                    "benchmark: --size: '%s' is not accepted; bytes, or a number with K, M or G "
+                    "(1024-based), from 4K are\n",
+                    optarg);
+            return 2;
+        case 'n':
+            request->wait = false;
+            break;
+        case 'h':
+            show_help();
+            return 0;
+        case ':':
+            fprintf(stderr, "benchmark: %s: a value is missing; --help says which\n", word);
+            return 2;
+        default:
+            fprintf(stderr, "benchmark: %s: not an option here; --help lists them\n", word);
+            return 2;
+        }
+    }
+}
+
+static void write_every_page(void *memory, size_t size_bytes) {
+    uint64_t started_ns = clock_ns();
+    memset(memory, 1, size_bytes);
+    /* Or the compiler may drop a write that only the ring overwrites. */
+    __asm__ volatile("" : : "r"(memory) : "memory");
+    double seconds = (double)(clock_ns() - started_ns) / 1e9;
+    printf("write: %.1f ms, %.2f GB/s\n", seconds * 1e3, (double)size_bytes / seconds / 1e9);
+}
+
+/* Walks one ring through the memory. Returns false with errno when it cannot be laid. */
+static bool walk(void *memory, size_t size_bytes) {
+    void *aligned =
+        (void *)(((uintptr_t)memory + RING_SLOT_BYTES - 1) & ~(uintptr_t)(RING_SLOT_BYTES - 1));
+    size_t ring_bytes = size_bytes - (size_t)((char *)aligned - (char *)memory);
+    void **at = ring_build(aligned, ring_bytes, RING_SEED);
+    if (at == NULL)
+        return false;
+    uint64_t started_ns = clock_ns();
+    at = ring_chase(at, WALK_LOADS);
+    uint64_t elapsed_ns = clock_ns() - started_ns;
+    __asm__ volatile("" : : "r"(at)); /* the use without which the loads may be dropped */
+    printf("walk:  %.1f ns a load (%zu dependent loads in random order)\n",
+           (double)elapsed_ns / (double)WALK_LOADS, WALK_LOADS);
+    return true;
+}
+
+/* What to type in a second terminal: the mappings the block lies in, when /proc lists them. */
+static void print_commands(const void *memory, size_t size_bytes) {
+    uintptr_t starts[8];
+    size_t count = 0;
+    FILE *numa_maps = fopen("/proc/self/numa_maps", "re");
+    if (numa_maps != NULL) {
+        count = placement_mappings(numa_maps, (uintptr_t)memory, size_bytes, starts, 8);
+        fclose(numa_maps);
+    }
+    printf("In a second terminal:\n  grep -E '");
+    if (count == 0 || count > 8)
+        printf("N[0-9]+=[0-9]{4,}"); /* every mapping with at least 1000 pages on a node */
+    else
+        for (size_t i = 0; i < count; i++)
+            printf("%s%lx", i == 0 ? "^(" : "|", (unsigned long)starts[i]);
+    printf("%s' /proc/%d/numa_maps\n  numastat -p %d\n", count == 0 || count > 8 ? "" : ") ",
+           getpid(), getpid());
+}
+
+static void print_placement(const void *memory, size_t size_bytes) {
+    static struct placement where;
+    placement_ask(memory, size_bytes, &where);
+    printf("pages: ");
+    if (where.source == PLACEMENT_NOT_TOLD) {
+        printf("unverified (move_pages: %s; /proc/self/numa_maps: not readable)\n",
+               strerror(where.error));
+        return;
+    }
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        if (where.on_node[node] > 0)
+            printf("N%zu=%llu ", node, (unsigned long long)where.on_node[node]);
+    if (where.nowhere > 0)
+        printf("nowhere=%llu ", (unsigned long long)where.nowhere);
+    puts(where.source == PLACEMENT_PAGE_BY_PAGE
+             ? "(the kernel's answer, page by page)"
+             : "(/proc/self/numa_maps, whole mappings: move_pages is refused here)");
+}
+
+/* Until Enter or the end of input. */
+static void wait_for_enter(void) {
+    int key;
+    printf("Press Enter to free the memory and end.\n");
+    fflush(stdout);
+    do
+        key = getchar();
+    while (key != '\n' && key != EOF);
+}
+
+int main(int argc, char **argv) {
+    struct request request = {DEFAULT_SIZE_BYTES, true};
+    int status = read_options(argc, argv, &request);
+    if (status >= 0)
+        return status;
+    size_t size_bytes = (size_t)request.size_bytes;
+    char size[UNITS_SIZE_TEXT];
+    void *memory = malloc(size_bytes);
+    if (memory == NULL) {
+        fprintf(stderr, "benchmark: cannot allocate %s bytes: %s\n",
+                units_format_size(size_bytes, size), strerror(errno));
+        return 1;
+    }
+    printf("pid:   %d\nblock: %p, %s bytes from malloc\n", getpid(), memory,
+           units_format_size(size_bytes, size));
+    write_every_page(memory, size_bytes);
+    if (!walk(memory, size_bytes)) {
+        fprintf(stderr, "benchmark: cannot lay the ring: %s\n", strerror(errno));
+        free(memory);
+        return 1;
+    }
+    print_placement(memory, size_bytes);
+    print_commands(memory, size_bytes);
+    if (request.wait)
+        wait_for_enter();
+    free(memory);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "benchmark: cannot write to standard output: %s\n", strerror(errno));
+        return 1;
+    }
+    return 0;
+}
