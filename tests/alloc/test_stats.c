@@ -1,0 +1,226 @@
+/* NUMA_ALLOC_STATS: one JSON object when a process ends, where the variable says. */
+#include "promises.h"
+
+#include <dirent.h>
+
+static char folder[] = "/tmp/numa_alloc_stats_XXXXXX";
+
+static int make_folder(void **state) {
+    require_numa_alloc(state);
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static void path_in_folder(char *path, size_t capacity, const char *name) {
+    snprintf(path, capacity, "%s/%s", folder, name);
+}
+
+/* Starts this program again as `role`; stdout and stderr go to files of the folder. */
+static pid_t start(const char *role, const char *stats, const char *on_signal) {
+    char out[128], err[128];
+    path_in_folder(out, sizeof out, "stdout");
+    path_in_folder(err, sizeof err, "stderr");
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child != 0)
+        return child;
+    become_child();
+    dup2(open(out, O_CREAT | O_TRUNC | O_WRONLY | O_APPEND, 0600), 1);
+    dup2(open(err, O_CREAT | O_TRUNC | O_WRONLY | O_APPEND, 0600), 2);
+    if (stats != NULL)
+        setenv("NUMA_ALLOC_STATS", stats, 1);
+    if (on_signal != NULL)
+        setenv("NUMA_ALLOC_STATS_SIGNAL", on_signal, 1);
+    execl("/proc/self/exe", "test_stats", role, (char *)NULL);
+    _exit(99);
+}
+
+static int end_of(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void text_of(const char *name, char *text, size_t capacity) {
+    char path[128];
+    path_in_folder(path, sizeof path, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, capacity - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* Runs a Python expression over `stats`, the file's one JSON object; its value must be true. */
+static void assert_json(const char *name, const char *expression) {
+    char command[1024];
+    snprintf(
+        command, sizeof command,
+        "env -u LD_PRELOAD python3 -c '\nimport json, sys\n"
+        "stats = json.load(open(sys.argv[1]))\n"
+        "assert isinstance(stats, dict) and stats\n"
+        "def numbers(value):\n"
+        "    if isinstance(value, dict): return [n for v in value.values() for n in numbers(v)]\n"
+        "    if isinstance(value, list): return [n for v in value for n in numbers(v)]\n"
+        "    return [value] if isinstance(value, (int, float)) else []\n"
+        "assert %s, stats' %s/%s",
+        expression, folder, name);
+    assert_int_equal(system(command), 0);
+}
+
+static void statistics_on_stderr_are_one_json_object(void **state) {
+    (void)state;
+    assert_int_equal(end_of(start("allocate", "stderr", NULL)), 0);
+    char text[64];
+    text_of("stdout", text, sizeof text);
+    assert_string_equal(text, "main ran\n");
+    assert_json("stderr", "any(n > 0 for n in numbers(stats))");
+}
+
+static void statistics_go_to_the_file_named(void **state) {
+    (void)state;
+    char path[128], text[64];
+    path_in_folder(path, sizeof path, "plain.json");
+    assert_int_equal(end_of(start("allocate", path, NULL)), 0);
+    text_of("stderr", text, sizeof text);
+    assert_string_equal(text, "");
+    assert_json("plain.json", "any(n > 0 for n in numbers(stats))");
+}
+
+static void the_process_id_stands_for_percent_p(void **state) {
+    (void)state;
+    char path[128], name[64];
+    path_in_folder(path, sizeof path, "of.%p.json");
+    pid_t child = start("allocate", path, NULL);
+    assert_int_equal(end_of(child), 0);
+    snprintf(name, sizeof name, "of.%d.json", (int)child);
+    assert_json(name, "any(n > 0 for n in numbers(stats))");
+}
+
+static size_t count_of_files(const char *prefix) {
+    size_t count = 0;
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    closedir(directory);
+    return count;
+}
+
+static void a_forked_child_writes_statistics_of_its_own(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "forked.%p.json");
+    pid_t child = start("fork", path, NULL);
+    assert_int_equal(end_of(child), 0);
+    assert_int_equal(count_of_files("forked."), 2);
+}
+
+static void nothing_is_written_unless_asked_for(void **state) {
+    (void)state;
+    assert_int_equal(end_of(start("allocate", NULL, NULL)), 0);
+    char text[64];
+    text_of("stderr", text, sizeof text);
+    assert_string_equal(text, "");
+    assert_int_equal(end_of(start("allocate", NULL, "1")), 0);
+    text_of("stderr", text, sizeof text);
+    assert_string_equal(text, "");
+}
+
+static void a_file_that_cannot_be_made_is_one_line_and_no_failure(void **state) {
+    (void)state;
+    assert_int_equal(end_of(start("allocate", "/nonexistent/folder/%p.json", NULL)), 0);
+    char text[512];
+    text_of("stdout", text, sizeof text);
+    assert_string_equal(text, "main ran\n");
+    text_of("stderr", text, sizeof text);
+    assert_non_null(strstr(text, "/nonexistent/folder/"));
+    assert_string_equal(strchr(text, '\n'), "\n");
+}
+
+static void wait_for_text(const char *name, const char *wanted) {
+    char text[4096] = "", path[128];
+    path_in_folder(path, sizeof path, name);
+    for (int i = 0; i < 3000 && strstr(text, wanted) == NULL; i++) { /* 30 s, then it has failed */
+        usleep(10000);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+    }
+    assert_non_null(strstr(text, wanted));
+}
+
+static void sigusr2_writes_statistics_and_the_program_goes_on(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "signal.json");
+    pid_t child = start("until_sigterm", path, "1");
+    wait_for_text("stdout", "ready");
+    kill(child, SIGUSR2);
+    wait_for_text("signal.json", "}");
+    assert_json("signal.json", "any(n > 0 for n in numbers(stats))");
+    kill(child, SIGTERM);
+    assert_int_equal(end_of(child), -SIGTERM);
+}
+
+static void sigusr2_is_left_to_the_program_unless_asked_for(void **state) {
+    (void)state;
+    pid_t child = start("until_sigterm", "stderr", NULL);
+    wait_for_text("stdout", "ready");
+    kill(child, SIGUSR2);
+    assert_int_equal(end_of(child), -SIGUSR2);
+}
+
+/* --- The program that is looked at ------------------------------------------------------------ */
+
+static void allocate(void) {
+    static void *blocks[1000];
+    for (size_t i = 0; i < 1000; i++)
+        blocks[i] = malloc(100 * i);
+    for (size_t i = 0; i < 1000; i += 2)
+        free(blocks[i]);
+}
+
+static int play(const char *role) {
+    allocate();
+    if (strcmp(role, "allocate") == 0)
+        puts("main ran");
+    if (strcmp(role, "fork") == 0) {
+        pid_t child = fork();
+        if (child == 0)
+            allocate();
+        else if (end_of(child) != 0)
+            return 1;
+    }
+    if (strcmp(role, "until_sigterm") == 0) {
+        puts("ready");
+        fflush(stdout);
+        for (;;)
+            free(malloc(1000));
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1)
+        return play(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statistics_on_stderr_are_one_json_object),
+        cmocka_unit_test(statistics_go_to_the_file_named),
+        cmocka_unit_test(the_process_id_stands_for_percent_p),
+        cmocka_unit_test(a_forked_child_writes_statistics_of_its_own),
+        cmocka_unit_test(nothing_is_written_unless_asked_for),
+        cmocka_unit_test(a_file_that_cannot_be_made_is_one_line_and_no_failure),
+        cmocka_unit_test(sigusr2_writes_statistics_and_the_program_goes_on),
+        cmocka_unit_test(sigusr2_is_left_to_the_program_unless_asked_for),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
