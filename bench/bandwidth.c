@@ -27,6 +27,7 @@ static const struct session_program bandwidth = {
         "bytes of each of the three arrays (default: 64M, or 4 x all last-level caches if\n"
         "larger)",
     .size_min_bytes = 64 << 10,
+    .size_max_bytes = (uint64_t)4 << 40,
     .size_default_bytes = (uint64_t)64 << 20,
     .arrays = ARRAYS,
     .threaded = true,

@@ -6,88 +6,58 @@
 #define _GNU_SOURCE 1
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/clock.c"
+#include "lib/options.c"
 #include "lib/placement.c"
 #include "lib/ring.c"
 #include "lib/units.c"
 
-/* 256 MiB are 65,536 pages of 4 KiB, and beyond most caches. */
+/* 65,536 pages of 4 KiB, and beyond most caches. */
 #define DEFAULT_SIZE_BYTES ((uint64_t)256 << 20)
-#define MIN_SIZE_BYTES     ((uint64_t)4 << 10)
 
 /* So many loads at most, a second on slow memory; a ring of 256 MiB is walked exactly once. */
 #define WALK_LOADS ((size_t)1 << 20)
 
 #define RING_SEED 1
 
-static void show_help(void) {
-    puts(
-        "Usage: benchmark [--size SIZE] [--no-wait] [--help]\n"
-        "Allocates memory with malloc, writes every page, walks it in random order, shows where the\n"
-        "kernel put it, and waits for Enter so that a second terminal can look too.\n"
-        "\n"
-        "  --size SIZE  bytes to allocate; K, M, G are 1024-based (default: 256M, least: 4K)\n"
-        "  --no-wait    do not wait for Enter\n"
-        "  --help       this text\n"
-        "\n"
-        "write: time to write every byte for the first time, page faults included; GB = 1e9 bytes.\n"
-        "walk:  ns a load; each load's address is what the load before it read, so on a CPU far\n"
-        "       from the memory (taskset -c CPU) this is the number that grows.\n"
-        "Exit status: 0 done, 1 could not measure, 2 bad usage.");
-}
-
 struct request {
-    uint64_t size_bytes;
-    bool wait;
+    struct option_value size, no_wait, help;
 };
 
-/* Returns -1 to go on, or the exit status. */
-static int read_options(int argc, char **argv, struct request *request) {
-    static const struct option names[] = {
-        {"size", required_argument, NULL, 's'},
-        {"no-wait", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+/* Returns true to go on; otherwise *status is the exit status. */
+static bool read_options(int argc, char **argv, struct request *request, int *status) {
+    const struct option_row rows[] = {
+        {"size", "SIZE", "bytes to allocate (default: 256M, 65,536 pages of 4 KiB)", OPTION_SIZE,
+         4096, RING_MAX_BYTES, &request->size},
+        {"no-wait", NULL, "do not wait for Enter", OPTION_FLAG, 0, 0, &request->no_wait},
+        {"help", NULL, "this text", OPTION_FLAG, 0, 0, &request->help},
     };
-    opterr = 0;
-    for (;;) {
-        const char *word = argv[optind < argc ? optind : 0];
-        switch (getopt_long(argc, argv, "+:h", names, NULL)) {
-        case -1:
-            if (optind == argc)
-                return -1;
-            fprintf(stderr, "benchmark: %s: only options are accepted; --help lists them\n",
-                    argv[optind]);
-            return 2;
-        case 's':
-            if (units_parse_size(optarg, &request->size_bytes) &&
-                request->size_bytes >= MIN_SIZE_BYTES && request->size_bytes <= SIZE_MAX / 2)
-                break;
-            fprintf(stderr,
-                    "benchmark: --size: '%s' is not accepted; bytes, or a number with K, M or G "
-                    "(1024-based), from 4K are\n",
-                    optarg);
-            return 2;
-        case 'n':
-            request->wait = false;
-            break;
-        case 'h':
-            show_help();
-            return 0;
-        case ':':
-            fprintf(stderr, "benchmark: %s: a value is missing; --help says which\n", word);
-            return 2;
-        default:
-            fprintf(stderr, "benchmark: %s: not an option here; --help lists them\n", word);
-            return 2;
-        }
+    size_t count = sizeof rows / sizeof rows[0];
+    char error[OPTIONS_ERROR];
+    if (!options_parse(rows, count, argc, argv, error)) {
+        fprintf(stderr, "benchmark: %s\n", error);
+        *status = 2;
+        return false;
     }
+    if (!request->help.given)
+        return true;
+    puts("Usage: bench/benchmark [OPTION...]\n"
+         "Allocates memory with malloc, writes every page, walks it in random order, shows where\n"
+         "the kernel put it, and waits for Enter so that a second terminal can look too.\n"
+         "  write: time to write every byte for the first time, page faults included; 1 GB = 1e9\n"
+         "  walk:  ns a load; each load's address is what the load before it read, so this is the\n"
+         "         number that grows on a CPU far from the memory (taskset -c CPU)\n"
+         "\n"
+         "Options (SIZE takes K, M, G, 1024-based):");
+    options_help(stdout, rows, count);
+    puts("\nExit status: 0 done, 1 could not measure, 2 bad usage.");
+    *status = 0;
+    return false;
 }
 
 static void write_every_page(void *memory, size_t size_bytes) {
@@ -165,11 +135,11 @@ static void wait_for_enter(void) {
 }
 
 int main(int argc, char **argv) {
-    struct request request = {DEFAULT_SIZE_BYTES, true};
-    int status = read_options(argc, argv, &request);
-    if (status >= 0)
+    struct request request = {.size.value = DEFAULT_SIZE_BYTES};
+    int status;
+    if (!read_options(argc, argv, &request, &status))
         return status;
-    size_t size_bytes = (size_t)request.size_bytes;
+    size_t size_bytes = (size_t)request.size.value;
     char size[UNITS_SIZE_TEXT];
     void *memory = malloc(size_bytes);
     if (memory == NULL) {
@@ -187,7 +157,7 @@ int main(int argc, char **argv) {
     }
     print_placement(memory, size_bytes);
     print_commands(memory, size_bytes);
-    if (request.wait)
+    if (!request.no_wait.given)
         wait_for_enter();
     free(memory);
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -25,6 +25,7 @@ static const struct session_program latency = {
         "translation (TLB misses) included.\n",
     .size_help = "memory the ring spans (default: 256M, or 4 x all last-level caches if larger)",
     .size_min_bytes = (uint64_t)2 * RING_SLOT_BYTES,
+    .size_max_bytes = RING_MAX_BYTES,
     .size_default_bytes = (uint64_t)256 << 20,
     .arrays = 1,
 };

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
@@ -37,8 +38,8 @@ static bool read_value(const struct option_row *row, const char *text, char erro
     return true;
 }
 
-bool options_parse(const struct option_row *rows, size_t count, int argc, char **argv,
-                   char error[OPTIONS_ERROR]) {
+static bool scan(const struct option_row *rows, size_t count, int argc, char **argv,
+                 char error[OPTIONS_ERROR]) {
     struct option names[OPTIONS_MAX + 1] = {0};
     size_t help = count;
     for (size_t i = 0; i < count; i++) {
@@ -74,6 +75,16 @@ bool options_parse(const struct option_row *rows, size_t count, int argc, char *
         return false;
     }
     return true;
+}
+
+bool options_parse(const struct option_row *rows, size_t count, int argc, char **argv,
+                   char error[OPTIONS_ERROR]) {
+    if (scan(rows, count, argc, argv, error))
+        return true;
+    for (char *at = error; *at != '\0'; at++)
+        if (iscntrl((unsigned char)*at))
+            *at = '?';
+    return false;
 }
 
 void options_help(FILE *out, const struct option_row *rows, size_t count) {

@@ -16,6 +16,9 @@
  * would use every fourth set of the caches only, and make them look a quarter of their size. */
 #define RING_LINE_BYTES 64
 
+/* Slots have 32-bit numbers; half of what those reach is a round figure for --help. */
+#define RING_MAX_BYTES ((uint64_t)512 << 30)
+
 /* ring_chase follows this many pointers a turn, so that counting costs nothing beside the loads. */
 #define RING_UNROLL 64
 

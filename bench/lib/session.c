@@ -42,7 +42,7 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
          "(the optimum to compare an allocator with)",
          OPTION_COUNT, 0, PLACEMENT_NODES - 1, &session->node},
         {"size", "SIZE", session->program->size_help, OPTION_SIZE, session->program->size_min_bytes,
-         (uint64_t)1 << 46, &session->size},
+         session->program->size_max_bytes, &session->size},
         {"samples", "N",
          "most samples (default: 21); fewer are taken when the 95 % interval of their\n"
          "median is within 1 % of it, but at least 6, the fewest that have such an interval",

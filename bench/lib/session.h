@@ -20,9 +20,10 @@ struct session_program {
     const char *metric, *unit;
     const char *about;     /* paragraphs of --help above the options, ending in a newline */
     const char *size_help; /* of --size */
-    uint64_t size_min_bytes, size_default_bytes; /* the default is raised to 4 x cache */
-    unsigned arrays;                             /* blocks of --size that are allocated */
-    bool threaded;                               /* has --threads */
+    uint64_t size_min_bytes, size_max_bytes;
+    uint64_t size_default_bytes; /* raised to 4 x cache */
+    unsigned arrays;             /* blocks of --size that are allocated */
+    bool threaded;               /* has --threads */
 };
 
 struct session {

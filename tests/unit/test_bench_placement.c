@@ -1,0 +1,223 @@
+/* Where pages are: reading numa_maps, asking the kernel, judging the answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/lib/placement.h"
+
+/* Lines as kernels write them: a huge policy word, hugetlb, a file, and no pages at all. */
+static char maps[] =
+    "00400000 default file=/usr/bin/program mapped=10 N0=10 kernelpagesize_kB=4\n"
+    "01c00000 default heap anon=33 dirty=33 N0=30 N1=3 kernelpagesize_kB=4\n"
+    "7f0000000000 bind:1 anon=65536 dirty=65536 active=0 N1=65536 kernelpagesize_kB=4\n"
+    "7f0010000000 prefer=static:0,8 anon=1000 dirty=1000 N0=600 N8=300 N252=100 "
+    "kernelpagesize_kB=4\n"
+    "7f0020000000 default\n"
+    "7f0030000000 bind:0 file=/anon_hugepage\\040(deleted) huge anon=4 dirty=4 N0=4 "
+    "kernelpagesize_kB=2048\n"
+    "7ffd00000000 default stack:1 anon=3 dirty=3 N0=3 kernelpagesize_kB=4\n";
+
+static FILE *open_maps(void) {
+    FILE *in = fmemopen(maps, sizeof maps - 1, "r");
+    assert_non_null(in);
+    return in;
+}
+
+static void assert_balanced(const struct placement *placement) {
+    uint64_t pages = placement->nowhere;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        pages += placement->on_node[node];
+    assert_int_equal(pages, placement->pages);
+}
+
+static void numa_maps_line_of_a_block_is_found(void **state) {
+    static struct placement placement;
+    FILE *in = open_maps();
+    (void)state;
+    /* malloc's block starts 16 bytes into its mapping and ends in it. */
+    assert_true(placement_read_numa_maps(in, 0x7f0000000010, 0x10000000 - 0x10, &placement));
+    assert_int_equal(placement.source, PLACEMENT_NUMA_MAPS);
+    assert_int_equal(placement.pages, 65536);
+    assert_int_equal(placement.on_node[1], 65536);
+    assert_int_equal(placement.on_node[0], 0);
+    assert_balanced(&placement);
+    fclose(in);
+}
+
+static void numa_maps_lines_of_a_block_add_up(void **state) {
+    static struct placement placement;
+    FILE *in = open_maps();
+    (void)state;
+    assert_true(placement_read_numa_maps(in, 0x7f0000000000, 0x10000001, &placement));
+    assert_int_equal(placement.pages, 66536);
+    assert_int_equal(placement.on_node[1], 65536);
+    assert_int_equal(placement.on_node[8], 300);
+    assert_int_equal(placement.on_node[252], 100);
+    assert_balanced(&placement);
+    fclose(in);
+}
+
+static void numa_maps_mapping_without_pages_counts_none(void **state) {
+    static struct placement placement;
+    FILE *in = open_maps();
+    (void)state;
+    assert_true(placement_read_numa_maps(in, 0x7f0020000000, 4096, &placement));
+    assert_int_equal(placement.pages, 0);
+    fclose(in);
+}
+
+static void numa_maps_reads_huge_pages(void **state) {
+    static struct placement placement;
+    FILE *in = open_maps();
+    (void)state;
+    assert_true(placement_read_numa_maps(in, 0x7f0030000000, 4096, &placement));
+    assert_int_equal(placement.pages, 4);
+    assert_int_equal(placement.on_node[0], 4);
+    fclose(in);
+}
+
+static void numa_maps_without_the_block_changes_nothing(void **state) {
+    static struct placement placement = {.error = 7};
+    FILE *in = open_maps();
+    (void)state;
+    assert_false(placement_read_numa_maps(in, 0x1000, 4096, &placement));
+    assert_int_equal(placement.error, 7);
+    fclose(in);
+}
+
+static void numa_maps_damaged_lines_are_passed_over(void **state) {
+    static struct placement placement;
+    static char damaged[] = "\n"
+                            "not an address\n"
+                            "7f00zz bind:9 N9=9\n"
+                            "7f0000000000 bind:1 N=5 Nx=4 N99999=3 N1 N1:7 N1=2 anon=x\n"
+                            "7f0000001000";
+    FILE *in = fmemopen(damaged, sizeof damaged - 1, "r");
+    (void)state;
+    assert_non_null(in);
+    assert_true(placement_read_numa_maps(in, 0x7f0000000000, 4096, &placement));
+    assert_int_equal(placement.pages, 2);
+    assert_int_equal(placement.on_node[1], 2);
+    fclose(in);
+}
+
+static void mappings_of_a_block_are_listed(void **state) {
+    uintptr_t starts[2] = {0, 0};
+    FILE *in = open_maps();
+    (void)state;
+    assert_int_equal(placement_mappings(in, 0x7f0000000010, 4096, starts, 2), 1);
+    assert_int_equal(starts[0], 0x7f0000000000);
+    assert_int_equal(placement_mappings(in, 0x7f0000000010, 0x30000000, starts, 2), 4);
+    assert_int_equal(starts[1], 0x7f0010000000);
+    assert_int_equal(placement_mappings(in, 0x10, 16, starts, 2), 0);
+    fclose(in);
+}
+
+/* The running kernel: every written page has a node, every untouched one has none. */
+static void kernel_answers_page_by_page(void **state) {
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), pages = 3000;
+    static struct placement placement;
+    (void)state;
+    char *block = aligned_alloc(page_bytes, pages * page_bytes);
+    assert_non_null(block);
+    memset(block, 1, (pages - 1000) * page_bytes);
+    placement_ask(block, pages * page_bytes, &placement);
+    if (placement.source == PLACEMENT_PAGE_BY_PAGE) {
+        assert_int_equal(placement.pages, pages);
+        assert_in_range(placement.nowhere, 1, 1000); /* huge pages may fill some of them */
+        assert_balanced(&placement);
+        placement_ask(block + page_bytes - 1, 2, &placement);
+        assert_int_equal(placement.pages, 2);
+        assert_int_equal(placement.nowhere, 0);
+    } else {
+        print_message("move_pages is refused here (%s): only the way back was tried\n",
+                      strerror(placement.error));
+        assert_true(placement.source == PLACEMENT_NUMA_MAPS || placement.error != 0);
+    }
+    free(block);
+}
+
+static void no_expected_node_is_unverified(void **state) {
+    int block = 1;
+    const struct placement_region region = {&block, sizeof block, -1};
+    (void)state;
+    struct placement_verdict verdict = placement_verify(&region, 1);
+    assert_int_equal(verdict.status, PLACEMENT_UNVERIFIED);
+    assert_int_equal(verdict.error, 0);
+}
+
+/* Of two regions, one on the node it is on and one on a node it cannot be on. */
+static void half_misplaced_fails_with_its_fraction(void **state) {
+    static struct placement placement;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    (void)state;
+    char *block = aligned_alloc(page_bytes, 8 * page_bytes);
+    assert_non_null(block);
+    memset(block, 1, 8 * page_bytes);
+    placement_ask(block, 8 * page_bytes, &placement);
+    if (placement.source != PLACEMENT_PAGE_BY_PAGE) {
+        print_message("move_pages is refused here\n");
+        free(block);
+        skip();
+    }
+    int node = 0;
+    while (placement.on_node[node] == 0)
+        node++;
+    const struct placement_region right[] = {{block, 8 * page_bytes, node}};
+    const struct placement_region half[] = {{block, 4 * page_bytes, node},
+                                            {block + 4 * page_bytes, 4 * page_bytes, 1023}};
+    struct placement_verdict verdict = placement_verify(right, 1);
+    if (placement.on_node[node] == 8)
+        assert_int_equal(verdict.status, PLACEMENT_VERIFIED);
+    verdict = placement_verify(half, 2);
+    assert_int_equal(verdict.status, PLACEMENT_FAILED);
+    assert_true(verdict.fraction <= 0.5);
+    free(block);
+}
+
+static void worse_of_two_verdicts(void **state) {
+    const struct placement_verdict verified = {PLACEMENT_VERIFIED, 1, 0};
+    const struct placement_verdict nearly = {PLACEMENT_VERIFIED, 0.9995, 0};
+    const struct placement_verdict failed = {PLACEMENT_FAILED, 0.2, 0};
+    const struct placement_verdict refused = {PLACEMENT_UNVERIFIED, 0, EPERM};
+    (void)state;
+    assert_true(placement_worse(verified, nearly).fraction == 0.9995);
+    assert_true(placement_worse(nearly, verified).fraction == 0.9995);
+    assert_int_equal(placement_worse(verified, failed).status, PLACEMENT_FAILED);
+    assert_int_equal(placement_worse(failed, verified).status, PLACEMENT_FAILED);
+    assert_int_equal(placement_worse(refused, failed).error, EPERM);
+    assert_int_equal(placement_worse(failed, refused).error, EPERM);
+}
+
+static void statuses_are_the_words_of_the_csv(void **state) {
+    (void)state;
+    assert_string_equal(placement_status_name(PLACEMENT_VERIFIED), "verified");
+    assert_string_equal(placement_status_name(PLACEMENT_FAILED), "failed");
+    assert_string_equal(placement_status_name(PLACEMENT_UNVERIFIED), "unverified");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numa_maps_line_of_a_block_is_found),
+        cmocka_unit_test(numa_maps_lines_of_a_block_add_up),
+        cmocka_unit_test(numa_maps_mapping_without_pages_counts_none),
+        cmocka_unit_test(numa_maps_reads_huge_pages),
+        cmocka_unit_test(numa_maps_without_the_block_changes_nothing),
+        cmocka_unit_test(numa_maps_damaged_lines_are_passed_over),
+        cmocka_unit_test(mappings_of_a_block_are_listed),
+        cmocka_unit_test(kernel_answers_page_by_page),
+        cmocka_unit_test(no_expected_node_is_unverified),
+        cmocka_unit_test(half_misplaced_fails_with_its_fraction),
+        cmocka_unit_test(worse_of_two_verdicts),
+        cmocka_unit_test(statuses_are_the_words_of_the_csv),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
