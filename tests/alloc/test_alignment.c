@@ -162,6 +162,24 @@ static void realloc_of_an_aligned_block_keeps_its_contents(void **state) {
         }
 }
 
+/* Sizes of one, two and three alignments look as if a size class fitted by itself. Not all do. */
+static void blocks_of_whole_alignments_are_aligned(void **state) {
+    (void)state;
+    enum { COUNT = 60 };
+    void *blocks[COUNT];
+    for (size_t alignment = 16; alignment <= MIB; alignment *= 2)
+        for (size_t multiple = 1; multiple <= 3; multiple++) {
+            for (size_t i = 0; i < COUNT; i++) {
+                blocks[i] = i % 2 == 0 ? aligned_alloc(alignment, multiple * alignment)
+                                       : memalign(alignment, multiple * alignment - 1);
+                assert_non_null(blocks[i]);
+                assert_true(is_aligned(blocks[i], alignment));
+            }
+            for (size_t i = 0; i < COUNT; i++)
+                free(blocks[i]);
+        }
+}
+
 static void *free_all(void *argument) {
     void **blocks = argument;
     for (size_t i = 0; blocks[i] != NULL; i++)
@@ -211,6 +229,7 @@ int main(void) {
         cmocka_unit_test(aligned_alloc_accepts_sizes_that_are_no_multiple_of_the_alignment),
         cmocka_unit_test(small_alignments_still_give_16),
         cmocka_unit_test(aligned_blocks_never_overlap),
+        cmocka_unit_test(blocks_of_whole_alignments_are_aligned),
         cmocka_unit_test(usable_bytes_of_an_aligned_block_are_its_own),
         cmocka_unit_test(realloc_of_an_aligned_block_keeps_its_contents),
         cmocka_unit_test(aligned_blocks_can_be_freed_by_another_thread),

@@ -40,7 +40,7 @@ static const char *const operators[] = {
 
 static const char nothrow; /* std::nothrow: an empty object, only its type counts */
 
-static const size_t sizes[] = {0, 1, 8, 24, 100, 1000, 5000, 40000, 300000, 3 * MIB};
+static const size_t sizes[] = {0, 1, 8, 24, 100, 256, 1000, 4096, 5000, 40000, 300000, 3 * MIB};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* As require_numa_alloc; another allocator may leave the operators to the C++ runtime. */
