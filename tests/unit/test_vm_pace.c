@@ -76,15 +76,13 @@ static void cpus_belong_to_their_node(void **state) {
     assert_int_equal(pace_node_of_cpu(3), 1);
 }
 
-static void an_early_access_waits_one_latency_after_the_previous(void **state)
-{
+static void an_early_access_waits_one_latency_after_the_previous(void **state) {
     (void)state;
     assert_int_equal(pace_end(5000, 5400, 1000), 6000);
     assert_int_equal(pace_end(5000, 6000, 1000), 6000);
 }
 
-static void a_late_access_does_not_wait(void **state)
-{
+static void a_late_access_does_not_wait(void **state) {
     (void)state;
     assert_int_equal(pace_end(5000, 6001, 1000), 6001);
     assert_int_equal(pace_end(0, 900000, 1000), 900000);

@@ -54,16 +54,19 @@ qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv
 /* Written by one CPU's thread alone, so each on lines of its own. */
 struct cpu {
     struct pace_cache cache;
-    uint64_t due_ticks;
+    uint64_t end_ticks; /* of the previous paced access */
     uint64_t fetched[PACE_NODES];
 } __attribute__((aligned(128)));
 
 static struct {
     struct cpu cpus[PACE_CPUS];
     uint64_t latency_ticks[2]; /* local, remote */
-    uint64_t slack_ticks;
     uint64_t node_bytes;
     const char *report;
+    /* Set with the first access to a kernel address and never cleared, so its race is harmless:
+     * firmware and the kernel's decompressor run at low addresses too and would take half a minute
+     * if paced. */
+    bool kernel_runs;
 } pace;
 
 static uint64_t now_ns(void) {
@@ -104,7 +107,12 @@ static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t 
     int node;
 
     (void)data;
-    if (pace_is_kernel_address(address) || pace_cache_touch(&cpu->cache, address))
+    if (pace_is_kernel_address(address)) {
+        if (!pace.kernel_runs)
+            pace.kernel_runs = true;
+        return;
+    }
+    if (!pace.kernel_runs || pace_cache_touch(&cpu->cache, address))
         return;
     hardware_address = qemu_plugin_get_hwaddr(info, address);
     if (hardware_address == NULL || qemu_plugin_hwaddr_is_io(hardware_address))
@@ -113,10 +121,9 @@ static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t 
     if (node < 0)
         return;
     cpu->fetched[node]++;
-    cpu->due_ticks =
-        pace_due(cpu->due_ticks, now_ticks(), pace.latency_ticks[node != pace_node_of_cpu(cpu_id)],
-                 pace.slack_ticks);
-    while (now_ticks() < cpu->due_ticks)
+    cpu->end_ticks =
+        pace_end(cpu->end_ticks, now_ticks(), pace.latency_ticks[node != pace_node_of_cpu(cpu_id)]);
+    while (now_ticks() < cpu->end_ticks)
         ;
 }
 
@@ -173,7 +180,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
     pace.report = strdup(report);
     pace.latency_ticks[0] = (uint64_t)((double)local_ns * rate);
     pace.latency_ticks[1] = (uint64_t)((double)remote_ns * rate);
-    pace.slack_ticks = (uint64_t)((double)number_option(argc, argv, "slack_ns") * rate);
     qemu_plugin_register_vcpu_tb_trans_cb(id, translate_block);
     qemu_plugin_register_atexit_cb(id, write_report, NULL);
     return 0;
