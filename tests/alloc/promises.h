@@ -160,6 +160,18 @@ static inline size_t resident_bytes(void) {
     return resident ? strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+/* Lowest node with memory, which is where the default policy binds; without sysfs, node 0. */
+static inline int lowest_node(void) {
+    int node = 0;
+    FILE *file = fopen("/sys/devices/system/node/has_memory", "r");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%d", &node) != 1)
+        node = 0;
+    fclose(file);
+    return node;
+}
+
 /* Makes a forked child die of what kills it: cmocka's handlers would jump back into the tests. */
 static inline void become_child(void) {
     const int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS, SIGALRM};
@@ -182,6 +194,43 @@ static inline int in_child(int (*body)(void *), void *argument) {
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* What one run of this program in another role ended with. */
+struct run {
+    int status; /* exit status, or minus the signal that ended it */
+    char out[1024], err[4096];
+};
+
+/* Runs this program again as `ROLE [ARGUMENT]`, so that the library starts afresh. `prepare`, if
+ * any, is called with `settings` in the new process before it becomes the program. */
+static inline void run_self(struct run *run, const char *role, const char *argument,
+                            void (*prepare)(const void *), const void *settings) {
+    FILE *files[2] = {tmpfile(), tmpfile()};
+    char *texts[2] = {run->out, run->err};
+    const size_t capacities[2] = {sizeof run->out, sizeof run->err};
+    assert_true(files[0] != NULL && files[1] != NULL);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        become_child();
+        dup2(fileno(files[0]), 1);
+        dup2(fileno(files[1]), 2);
+        if (prepare != NULL)
+            prepare(settings);
+        execl("/proc/self/exe", "test", role, argument, (char *)NULL);
+        _exit(99);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    run->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    for (int i = 0; i < 2; i++) {
+        rewind(files[i]);
+        texts[i][fread(texts[i], 1, capacities[i] - 1, files[i])] = '\0';
+        fclose(files[i]);
+    }
 }
 
 /* --- Threads ---------------------------------------------------------------------------------- */

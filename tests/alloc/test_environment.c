@@ -4,39 +4,16 @@
  */
 #include "promises.h"
 
-struct run {
-    int status; /* exit status, or minus the signal */
-    char out[4096], err[4096];
-};
-
-static void read_back(FILE *file, char *text, size_t capacity) {
-    rewind(file);
-    text[fread(text, 1, capacity - 1, file)] = '\0';
-    fclose(file);
+static void set_variable(const void *settings) {
+    const char *const *variable_and_value = settings;
+    if (variable_and_value[0] != NULL)
+        setenv(variable_and_value[0], variable_and_value[1], 1);
 }
 
 /* Starts this program anew with one more variable; its main writes "main ran". */
 static void run_with(struct run *run, const char *variable, const char *value) {
-    FILE *out = tmpfile(), *err = tmpfile();
-    assert_non_null(out);
-    assert_non_null(err);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        become_child();
-        dup2(fileno(out), 1);
-        dup2(fileno(err), 2);
-        if (variable != NULL)
-            setenv(variable, value, 1);
-        execl("/proc/self/exe", "test_environment", "child", (char *)NULL);
-        _exit(99);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    run->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    read_back(out, run->out, sizeof run->out);
-    read_back(err, run->err, sizeof run->err);
+    const char *const variable_and_value[] = {variable, value};
+    run_self(run, "child", NULL, set_variable, variable_and_value);
 }
 
 static int child_main(void) {
@@ -80,17 +57,6 @@ static void assert_runs(const char *variable, const char *value) {
                  value ? value : "-", run.status, run.out, run.err);
 }
 
-/* Lowest node with memory: sysfs lists ids in ascending order; without sysfs there is node 0. */
-static void lowest_node(char text[16]) {
-    strcpy(text, "0");
-    FILE *file = fopen("/sys/devices/system/node/has_memory", "r");
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%15[0-9]", text) != 1)
-        strcpy(text, "0");
-    fclose(file);
-}
-
 static void a_program_without_variables_runs(void **state) {
     (void)state;
     assert_runs(NULL, NULL);
@@ -98,11 +64,10 @@ static void a_program_without_variables_runs(void **state) {
 
 static void policies_that_can_be_had_run(void **state) {
     (void)state;
-    char node[16], policy[32];
-    lowest_node(node);
-    snprintf(policy, sizeof policy, "bind:%s", node);
+    char policy[32];
+    snprintf(policy, sizeof policy, "bind:%d", lowest_node());
     assert_runs("NUMA_ALLOC_POLICY", policy);
-    snprintf(policy, sizeof policy, "preferred:%s", node);
+    snprintf(policy, sizeof policy, "preferred:%d", lowest_node());
     assert_runs("NUMA_ALLOC_POLICY", policy);
     assert_runs("NUMA_ALLOC_POLICY", "local");
     assert_runs("NUMA_ALLOC_POLICY", "none");
@@ -239,6 +204,19 @@ static void unknown_checks_are_refused(void **state) {
     assert_runs("NUMA_ALLOC_CHECKS", "off");
 }
 
+static void set_policy_and_close_stderr(const void *policy) {
+    setenv("NUMA_ALLOC_POLICY", policy, 1);
+    close(2);
+}
+
+static void a_bad_value_stops_a_program_without_stderr_too(void **state) {
+    (void)state;
+    struct run run;
+    run_self(&run, "child", NULL, set_policy_and_close_stderr, "nonsense");
+    assert_int_equal(run.status, 2);
+    assert_string_equal(run.out, "");
+}
+
 static void similar_variables_are_not_ours(void **state) {
     (void)state;
     assert_runs("NUMA_ALLOC_POLICY_X", "nonsense");
@@ -265,6 +243,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(an_unreadable_size_is_refused),
         cmocka_unit_test(unknown_pages_are_refused),
         cmocka_unit_test(unknown_checks_are_refused),
+        cmocka_unit_test(a_bad_value_stops_a_program_without_stderr_too),
         cmocka_unit_test(similar_variables_are_not_ours),
     };
     return cmocka_run_group_tests(tests, require_numa_alloc, NULL);

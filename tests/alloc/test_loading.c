@@ -44,29 +44,6 @@ static void blocks_from_an_early_constructor_are_good(void **state) {
 
 /* --- After main ------------------------------------------------------------------------------- */
 
-/* Starts this program again in the role given; reads what it wrote to stdout. */
-static int run_role(const char *role, const char *argument, char *text, size_t capacity) {
-    FILE *out = tmpfile();
-    assert_non_null(out);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        become_child();
-        dup2(fileno(out), 1);
-        if (strcmp(role, "dlopen") == 0)
-            unsetenv("LD_PRELOAD");
-        execl("/proc/self/exe", "test_loading", role, argument, (char *)NULL);
-        _exit(99);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    rewind(out);
-    text[fread(text, 1, capacity - 1, out)] = '\0';
-    fclose(out);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void *from_main;
 
 static void allocate_and_say(const char *where) {
@@ -117,17 +94,59 @@ static int play_ending(const char *with_threads) {
 
 static void atexit_handlers_and_destructors_allocate(void **state) {
     (void)state;
-    char text[256];
-    assert_int_equal(run_role("ending", "alone", text, sizeof text), 0);
-    assert_string_equal(text, "atexit\ndestructor\n");
+    struct run run;
+    run_self(&run, "ending", "alone", NULL, NULL);
+    assert_int_equal(run.status, 0);
+    assert_string_equal(run.out, "atexit\ndestructor\n");
 }
 
 static void a_process_ends_while_its_threads_allocate(void **state) {
     (void)state;
     for (size_t i = 0; i < 20; i++) {
-        char text[256];
-        assert_int_equal(run_role("ending", "threads", text, sizeof text), 0);
-        assert_string_equal(text, "atexit\ndestructor\n");
+        struct run run;
+        run_self(&run, "ending", "threads", NULL, NULL);
+        assert_int_equal(run.status, 0);
+        assert_string_equal(run.out, "atexit\ndestructor\n");
+    }
+}
+
+/* --- Little address space --------------------------------------------------------------------- */
+
+/* Uses half of what the limit allows, in blocks of many sizes, twice. */
+static int play_limited(const char *limit_mib) {
+    enum { COUNT = 4000 };
+    static void *blocks[COUNT];
+    size_t goal = strtoul(limit_mib, NULL, 10) * MIB / 2;
+    for (int round = 0; round < 2; round++) {
+        size_t used = 0, count = 0;
+        for (; used < goal && count < COUNT; count++) {
+            size_t size = count % 40 == 0 ? 3 * MIB : 100 * (count % 50);
+            blocks[count] = malloc(size);
+            if (blocks[count] == NULL)
+                return 1;
+            pattern_write(blocks[count], size, count);
+            used += size;
+        }
+        for (size_t i = 0; i < count; i++)
+            free(blocks[i]);
+    }
+    puts("main ran");
+    return 0;
+}
+
+static void limit_address_space(const void *limit_mib) {
+    rlim_t limit_bytes = strtoul(limit_mib, NULL, 10) * MIB;
+    setrlimit(RLIMIT_AS, &(struct rlimit){limit_bytes, limit_bytes});
+}
+
+static void half_of_a_limited_address_space_can_be_allocated(void **state) {
+    (void)state;
+    const char *const limits_mib[] = {"256", "1024", "8192"};
+    for (size_t i = 0; i < sizeof limits_mib / sizeof *limits_mib; i++) {
+        struct run run;
+        run_self(&run, "limited", limits_mib[i], limit_address_space, limits_mib[i]);
+        assert_int_equal(run.status, 0);
+        assert_string_equal(run.out, "main ran\n");
     }
 }
 
@@ -241,15 +260,21 @@ static int play_dlopen(const char *path) {
     return 0;
 }
 
+static void unset_preload(const void *unused) {
+    (void)unused;
+    unsetenv("LD_PRELOAD");
+}
+
 static void the_library_works_after_its_own_dlclose(void **state) {
     (void)state;
     Dl_info info;
-    char text[64];
+    struct run run;
     assert_true(dladdr((void *)malloc, &info) != 0);
     if (any_allocator() && !lies_in((void *)malloc, "numa_alloc.so"))
         return; /* libc cannot be closed */
-    assert_int_equal(run_role("dlopen", info.dli_fname, text, sizeof text), 0);
-    assert_string_equal(text, "closed and used\n");
+    run_self(&run, "dlopen", info.dli_fname, unset_preload, NULL);
+    assert_int_equal(run.status, 0);
+    assert_string_equal(run.out, "closed and used\n");
 }
 
 int main(int argc, char **argv) {
@@ -257,11 +282,14 @@ int main(int argc, char **argv) {
         return play_ending(argv[2]);
     if (argc > 2 && strcmp(argv[1], "dlopen") == 0)
         return play_dlopen(argv[2]);
+    if (argc > 2 && strcmp(argv[1], "limited") == 0)
+        return play_limited(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_from_before_every_constructor_are_good),
         cmocka_unit_test(blocks_from_an_early_constructor_are_good),
         cmocka_unit_test(atexit_handlers_and_destructors_allocate),
         cmocka_unit_test(a_process_ends_while_its_threads_allocate),
+        cmocka_unit_test(half_of_a_limited_address_space_can_be_allocated),
         cmocka_unit_test(blocks_outlive_the_library_that_made_them),
         cmocka_unit_test(threads_load_and_unload_libraries),
         cmocka_unit_test(the_library_works_after_its_own_dlclose),

@@ -31,18 +31,6 @@ static int node_of_page(void *page) {
     return status;
 }
 
-/* Lowest node with memory, which is the default; without sysfs there is node 0. */
-static int lowest_node(void) {
-    int node = 0;
-    FILE *file = fopen("/sys/devices/system/node/has_memory", "r");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%d", &node) != 1)
-        node = 0;
-    fclose(file);
-    return node;
-}
-
 static bool is_bound_to(const void *address, int node) {
     unsigned long mask[MASK_WORDS];
     if (policy_at(address, mask) != MPOL_BIND)
@@ -200,40 +188,23 @@ static void forbid_memory_policies(void) {
         _exit(98);
 }
 
-struct run {
-    int status; /* exit status, or minus the signal */
-    char out[256], err[1024];
+struct settings {
+    bool forbidden; /* whether the kernel refuses memory policies */
+    const char *policy, *on_error;
 };
 
-static void run_again(struct run *run, bool forbidden, const char *policy, const char *on_error) {
-    FILE *files[2] = {tmpfile(), tmpfile()};
-    char *texts[2] = {run->out, run->err};
-    const size_t capacities[2] = {sizeof run->out, sizeof run->err};
-    assert_true(files[0] != NULL && files[1] != NULL);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        become_child();
-        dup2(fileno(files[0]), 1);
-        dup2(fileno(files[1]), 2);
-        if (policy != NULL)
-            setenv("NUMA_ALLOC_POLICY", policy, 1);
-        if (on_error != NULL)
-            setenv("NUMA_ALLOC_ON_ERROR", on_error, 1);
-        if (forbidden)
-            forbid_memory_policies();
-        execl("/proc/self/exe", "test_placement", "child", (char *)NULL);
-        _exit(99);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    run->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    for (int i = 0; i < 2; i++) {
-        rewind(files[i]);
-        texts[i][fread(texts[i], 1, capacities[i] - 1, files[i])] = '\0';
-        fclose(files[i]);
-    }
+static void set_up(const void *settings_pointer) {
+    const struct settings *settings = settings_pointer;
+    if (settings->policy != NULL)
+        setenv("NUMA_ALLOC_POLICY", settings->policy, 1);
+    if (settings->on_error != NULL)
+        setenv("NUMA_ALLOC_ON_ERROR", settings->on_error, 1);
+    if (settings->forbidden)
+        forbid_memory_policies();
+}
+
+static void run_again(struct run *run, struct settings settings) {
+    run_self(run, "child", NULL, set_up, &settings);
 }
 
 /* Says the mode of small and large blocks' mappings. */
@@ -243,7 +214,7 @@ static int child_main(void) {
     if (small == NULL || large == NULL)
         return 1;
     memset(small, 1, 100);
-    memset(large, 1, MIB);
+    memset(large, 1, 2 * MIB);
     printf("%d %d\n", policy_at(small, mask), policy_at(large + MIB, mask));
     free(small);
     free(large);
@@ -252,7 +223,7 @@ static int child_main(void) {
 
 static void assert_modes(const char *policy, const char *modes) {
     struct run run;
-    run_again(&run, false, policy, NULL);
+    run_again(&run, (struct settings){.policy = policy});
     assert_string_equal(run.err, "");
     assert_int_equal(run.status, 0);
     assert_string_equal(run.out, modes);
@@ -276,7 +247,7 @@ static void a_kernel_that_refuses_policies_is_warned_of_once(void **state) {
     const char *const policies[] = {NULL, "preferred:0"};
     for (size_t i = 0; i < 2; i++) {
         struct run run;
-        run_again(&run, true, policies[i], i == 0 ? NULL : "warn");
+        run_again(&run, (struct settings){true, policies[i], i == 0 ? NULL : "warn"});
         assert_int_equal(run.status, 0);
         assert_string_equal(run.out, "-1 -1\n");
         assert_non_null(strchr(run.err, '\n'));
@@ -288,7 +259,7 @@ static void a_kernel_that_refuses_policies_is_warned_of_once(void **state) {
 static void a_kernel_that_refuses_policies_is_passed_over_when_silent(void **state) {
     (void)state;
     struct run run;
-    run_again(&run, true, NULL, "silent");
+    run_again(&run, (struct settings){true, NULL, "silent"});
     assert_int_equal(run.status, 0);
     assert_string_equal(run.out, "-1 -1\n");
     assert_string_equal(run.err, "");
@@ -297,7 +268,7 @@ static void a_kernel_that_refuses_policies_is_passed_over_when_silent(void **sta
 static void a_kernel_that_refuses_policies_ends_the_program_when_abort(void **state) {
     (void)state;
     struct run run;
-    run_again(&run, true, NULL, "abort");
+    run_again(&run, (struct settings){true, NULL, "abort"});
     assert_true(run.status != 0);
     assert_string_equal(run.out, "");
     assert_non_null(strstr(run.err, "numa_alloc"));
@@ -306,7 +277,7 @@ static void a_kernel_that_refuses_policies_ends_the_program_when_abort(void **st
 static void policy_none_asks_nothing_of_the_kernel(void **state) {
     (void)state;
     struct run run;
-    run_again(&run, true, "none", "abort");
+    run_again(&run, (struct settings){true, "none", "abort"});
     assert_int_equal(run.status, 0);
     assert_string_equal(run.err, "");
 }
