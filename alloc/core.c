@@ -1,0 +1,235 @@
+/* malloc and its kin without their names: the fast paths, and the choice between page, span and
+ * mapping. Entry points are in entry.c. */
+#pragma once
+
+#include "span.c"
+#include "thread.c"
+
+/* --- allocate ----------------------------------------------------------------------------------
+ */
+
+static slow_path void *no_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The pool for a block that is no page's: its node is decided now. */
+static struct pool *pool_here(void) {
+    return &na.pools[pool_index_here()];
+}
+
+/* A block above CLASS_SIZE_MAX, or aligned to more. */
+static __attribute__((noinline)) void *allocate_large(size_t size, size_t alignment, bool *zeroed) {
+    runtime_set_up();
+    if (size > PTRDIFF_MAX)
+        return no_memory();
+    void *block;
+    *zeroed = true;
+    if (size <= SPAN_SIZE_MAX && alignment <= SPAN_SIZE_MAX)
+        block = span_allocate(pool_here(), size == 0 ? 1 : size, alignment, zeroed);
+    else
+        block = huge_allocate(pool_here(), size == 0 ? 1 : size, alignment);
+    return block != NULL ? block : no_memory();
+}
+
+static inline void *page_pop(struct page *page) {
+    struct block *block = page->free;
+    page->free = block->next;
+    page->used++;
+    return block;
+}
+
+/* The first allocation of a thread that has ended, or of one that has not begun: borrows heaps for
+ * the former, since nothing would give them back. */
+static slow_path void *allocate_detached(unsigned size_class) {
+    struct heap *heap = thread_attach();
+    if (heap == NULL)
+        return no_memory();
+    struct page *page = heap_refill(heap, size_class);
+    void *block = page == NULL ? no_memory() : page_pop(page);
+    if (tls.ended)
+        thread_detach();
+    return block;
+}
+
+static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
+                                                             unsigned size_class) {
+    if (unlikely(heap == &empty_heap))
+        return allocate_detached(size_class);
+    if (na.config.policy == POLICY_LOCAL)
+        heap = thread_follow_node(heap);
+    struct page *page = heap_refill(heap, size_class);
+    return likely(page != NULL) ? page_pop(page) : no_memory();
+}
+
+static inline void *allocate_class(struct heap *heap, unsigned size_class) {
+    struct page *page = heap->bins[size_class].first;
+    if (likely(page != NULL && page->free != NULL))
+        return page_pop(page);
+    return allocate_class_slowly(heap, size_class);
+}
+
+static __attribute__((noinline)) void *allocate_beyond_direct(size_t size) {
+    bool zeroed;
+    if (size <= CLASS_SIZE_MAX)
+        return allocate_class(tls.heap, size_class_of(size));
+    return allocate_large(size, 1, &zeroed);
+}
+
+static inline void *na_malloc(size_t size) {
+    if (likely(size <= DIRECT_MAX)) {
+        struct page *page = tls.heap->direct[(size + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT];
+        if (likely(page->free != NULL))
+            return page_pop(page);
+    }
+    return allocate_beyond_direct(size);
+}
+
+static void *na_calloc(size_t count, size_t size) {
+    size_t bytes;
+    if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return no_memory();
+    bool zeroed = false;
+    void *block =
+        likely(bytes <= CLASS_SIZE_MAX) ? na_malloc(bytes) : allocate_large(bytes, 1, &zeroed);
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
+/* `alignment` must be a power of two. */
+static void *na_aligned(size_t alignment, size_t size) {
+    if (alignment <= BLOCK_ALIGNMENT)
+        return na_malloc(size);
+    unsigned size_class = size_class_aligned(size, alignment);
+    if (size_class < SIZE_CLASSES)
+        return allocate_class(tls.heap, size_class);
+    bool zeroed;
+    return allocate_large(size, alignment, &zeroed);
+}
+
+/* --- free --------------------------------------------------------------------------------------
+ */
+
+/* A pointer from another allocator (or none): it cannot be freed here, and the program may well be
+ * right to pass it, so it is left alone, counted and mentioned once. */
+static slow_path void free_foreign(const void *pointer) {
+    if (pointer == NULL)
+        return;
+    atomic_fetch_add_explicit(&na.foreign_frees, 1, memory_order_relaxed);
+    if (na.config.on_error == ON_ERROR_SILENT || atomic_exchange(&na.warned_foreign, true))
+        return;
+    char hex_chars[24];
+    struct text hex = {hex_chars, 0, sizeof hex_chars - 1};
+    text_add_hex(&hex, (uintptr_t)pointer);
+    hex_chars[hex.length] = '\0';
+    const char *parts[] = {"free of ", hex_chars,
+                           ", which this library did not allocate; ignored (said once)"};
+    say_line(parts, 3);
+}
+
+/* A free of a block that is not in one of this thread's pages. */
+static __attribute__((noinline)) void free_elsewhere(struct segment *segment, struct page *page,
+                                                     void *pointer) {
+    switch (segment->kind) {
+    case SEGMENT_SPAN:
+        span_free(segment, pointer);
+        return;
+    case SEGMENT_HUGE:
+        huge_free(segment, pointer);
+        return;
+    default:
+        if (unlikely(page->owner == NULL))
+            die_of_misuse("invalid pointer, or freed twice:", pointer);
+        if (tls.thread != &no_thread)
+            tls.thread->remote_frees++;
+        page_free_remote(page, pointer);
+    }
+}
+
+static inline struct page *page_of(struct segment *segment, const void *pointer) {
+    return &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
+}
+
+static inline void na_free(void *pointer) {
+    struct segment *segment = segment_of(pointer);
+    if (unlikely(segment == NULL)) {
+        free_foreign(pointer);
+        return;
+    }
+    struct page *page = page_of(segment, pointer);
+    if (unlikely(page->owner != tls.thread)) {
+        free_elsewhere(segment, page, pointer);
+        return;
+    }
+    struct block *block = pointer;
+    block->next = page->local_free;
+    page->local_free = block;
+    if (unlikely(--page->used == 0))
+        page_attend(page);
+}
+
+/* --- resize ------------------------------------------------------------------------------------
+ */
+
+/* Bytes the caller may use of a block; 0 for NULL and for pointers that are not ours. */
+static size_t na_usable_size(const void *pointer) {
+    struct segment *segment = segment_of(pointer);
+    if (segment == NULL)
+        return 0;
+    return segment->kind == SEGMENT_HUGE ? segment->huge_bytes
+                                         : page_of(segment, pointer)->block_size;
+}
+
+static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
+    void *block = na_malloc(size);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, pointer, old_size < size ? old_size : size);
+    na_free(pointer);
+    return block;
+}
+
+/* A block that has no page, resized to something that has none either, where it stands or by moving
+ * its pages; NULL when it must be copied. */
+static void *resize_without_copy(struct segment *segment, void *pointer, size_t size) {
+    if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= SPAN_SIZE_MAX)
+        return span_resize(segment, pointer, size) ? pointer : NULL;
+    if (segment->kind == SEGMENT_HUGE && size > SPAN_SIZE_MAX)
+        return huge_resize(segment, pointer, size);
+    return NULL;
+}
+
+static void *na_realloc(void *pointer, size_t size) {
+    if (pointer == NULL)
+        return na_malloc(size);
+    if (size == 0) {
+        na_free(pointer);
+        return NULL;
+    }
+    if (unlikely(size > PTRDIFF_MAX))
+        return no_memory();
+    struct segment *segment = segment_of(pointer);
+    if (unlikely(segment == NULL))
+        die_of_misuse("realloc of a pointer this library did not allocate:", pointer);
+    size_t old_size = na_usable_size(pointer);
+    /* Stays when it fits and wastes no more than half. Spans and mappings trim what they can. */
+    if (size <= old_size && size >= old_size / 2 && segment->kind < PAGED_KINDS)
+        return pointer;
+    void *resized = resize_without_copy(segment, pointer, size);
+    return resized != NULL ? resized : resize_by_copy(pointer, old_size, size);
+}
+
+/* Gives memory back to the kernel. Returns the bytes given back. */
+static size_t na_trim(void) {
+    if (tls.thread != &no_thread)
+        thread_collect(tls.thread, UINT_MAX);
+    threads_collect_orphans();
+    size_t purged_bytes = 0;
+    for (unsigned i = 0; i < na.pool_count; i++) {
+        lock_take(&na.pools[i].lock);
+        purged_bytes += pool_purge(&na.pools[i]);
+        lock_release(&na.pools[i].lock);
+    }
+    return purged_bytes;
+}

@@ -1,0 +1,233 @@
+/* One thread's pages on one node: a bin of pages for every size class, and the slow path of malloc.
+ */
+#pragma once
+
+#include "page.c"
+#include "pool.c"
+
+/* An empty page that is alone in its bin is given back after it was empty at this many ticks; a
+ * tick comes with every TICK_REFILLS-th refill. Without this a loop that allocates and frees one
+ * block would take a page from the pool each time round. */
+#define KEPT_PAGE_TICKS 16
+#define TICK_REFILLS    64
+
+/* Slices of a page for blocks above SMALL_SIZE_MAX. */
+#define MEDIUM_PAGE_SLICES 8
+
+/* Stands where a heap has no page; never written. */
+static const struct page empty_page;
+
+/* --- bins --------------------------------------------------------------------------------------
+ */
+
+/* Points the direct entries of the bin's sizes at its first page. */
+static void bin_update_direct(struct heap *heap, unsigned size_class) {
+    size_t largest = size_class_bytes(size_class);
+    if (largest > DIRECT_MAX)
+        return;
+    size_t smallest = size_class == 0 ? 0 : size_class_bytes(size_class - 1) + 1;
+    struct page *page = heap->bins[size_class].first;
+    if (page == NULL)
+        page = (struct page *)&empty_page;
+    for (size_t i = (smallest + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT;
+         i <= largest / BLOCK_ALIGNMENT; i++)
+        heap->direct[i] = page;
+}
+
+static void bin_remove(struct heap *heap, struct page *page) {
+    struct bin *bin = &heap->bins[page->size_class];
+    bool was_first = bin->first == page;
+    if (page->prev != NULL)
+        page->prev->next = page->next;
+    else
+        bin->first = page->next;
+    if (page->next != NULL)
+        page->next->prev = page->prev;
+    else
+        bin->last = page->prev;
+    page->next = page->prev = NULL;
+    if (was_first)
+        bin_update_direct(heap, page->size_class);
+}
+
+/* An empty page leaves its bin and its memory goes back to the pool. */
+static void heap_release_page(struct heap *heap, struct page *page) {
+    uintptr_t start = page_start(page);
+    struct segment *segment = segment_of((void *)start);
+    na_assert(atomic_load_explicit(&page->thread_free, memory_order_relaxed) == 0);
+    bin_remove(heap, page);
+    page->owner = NULL;
+    page->block_size = 0;
+    pool_return_run(segment, (unsigned)((start - segment->base) >> SLICE_SHIFT),
+                    segment->kind == SEGMENT_MEDIUM ? MEDIUM_PAGE_SLICES : 1);
+}
+
+/* The bin's kept page stops being alone: it counts as any other, and goes if it is empty. */
+static void bin_end_keeping(struct heap *heap, struct bin *bin) {
+    struct page *page = bin->first;
+    if (page == NULL || page->state != PAGE_KEPT)
+        return;
+    page->state = PAGE_QUEUED;
+    if (--page->used == 0)
+        heap_release_page(heap, page);
+}
+
+static void bin_append(struct heap *heap, struct page *page) {
+    struct bin *bin = &heap->bins[page->size_class];
+    bin_end_keeping(heap, bin);
+    page->state = PAGE_QUEUED;
+    page->next = NULL;
+    page->prev = bin->last;
+    if (bin->last != NULL)
+        bin->last->next = page;
+    else
+        bin->first = page;
+    bin->last = page;
+    if (bin->first == page)
+        bin_update_direct(heap, page->size_class);
+}
+
+/* --- empty and parked pages --------------------------------------------------------------------
+ */
+
+static struct heap *page_heap(const struct page *page) {
+    struct segment *segment = segment_of((void *)page_start(page));
+    return page->owner->heaps[segment->pool - na.pools];
+}
+
+/* A queued page whose blocks have all been freed. */
+static void heap_empty_page(struct heap *heap, struct page *page) {
+    struct bin *bin = &heap->bins[page->size_class];
+    if (bin->first != page || bin->last != page) {
+        heap_release_page(heap, page);
+        return;
+    }
+    page->state = PAGE_KEPT;
+    page->used = 1;
+    page->ticks_left = KEPT_PAGE_TICKS;
+}
+
+/* The owner's free has brought page->used to 0: a parked page has its first free block, or a queued
+ * one its last. */
+static slow_path void page_attend(struct page *page) {
+    if (page->state == PAGE_PARKED) {
+        page_unpark(page, 1);
+        uintptr_t before = atomic_fetch_and_explicit(&page->thread_free, ~THREAD_FREE_PARKED,
+                                                     memory_order_acq_rel);
+        if ((before & THREAD_FREE_PARKED) != 0)
+            bin_append(page_heap(page), page);
+        else
+            page->state = PAGE_ANNOUNCED; /* another thread was first and brings it back */
+    }
+    if (page->used == 0 && page->state == PAGE_QUEUED)
+        heap_empty_page(page_heap(page), page);
+}
+
+/* Takes back the pages that other threads have announced. */
+static void thread_take_ready(struct thread *thread) {
+    if (likely(atomic_load_explicit(&thread->ready, memory_order_relaxed) == NULL))
+        return;
+    struct page *page = atomic_exchange_explicit(&thread->ready, NULL, memory_order_acquire);
+    while (page != NULL) {
+        struct page *next = page->next;
+        struct heap *heap = page_heap(page);
+        if (page->state == PAGE_PARKED)
+            page_unpark(page, 0);
+        bin_append(heap, page);
+        page_collect(page);
+        if (page->used == 0)
+            heap_empty_page(heap, page);
+        page = next;
+    }
+}
+
+/* Gives back the kept pages whose time is over. */
+static void heap_tick(struct heap *heap) {
+    for (unsigned size_class = 0; size_class < SIZE_CLASSES; size_class++) {
+        struct page *page = heap->bins[size_class].first;
+        if (page == NULL || page->state != PAGE_KEPT)
+            continue;
+        page_collect(page);
+        if (page->used != 1)
+            page->ticks_left = KEPT_PAGE_TICKS;
+        else if (--page->ticks_left == 0)
+            bin_end_keeping(heap, &heap->bins[size_class]);
+    }
+}
+
+/* Collects what has been freed in up to `pages_a_bin` pages of each bin and gives empty pages back.
+ */
+static void heap_collect(struct heap *heap, unsigned pages_a_bin) {
+    for (unsigned size_class = 0; size_class < SIZE_CLASSES; size_class++) {
+        struct bin *bin = &heap->bins[size_class];
+        bin_end_keeping(heap, bin);
+        struct page *page = bin->first, *next;
+        for (unsigned seen = 0; page != NULL && seen < pages_a_bin; seen++, page = next) {
+            next = page->next;
+            page_collect(page);
+            if (page->used == 0)
+                heap_release_page(heap, page);
+        }
+    }
+}
+
+static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
+    thread_take_ready(thread);
+    for (unsigned i = 0; i < na.pool_count; i++)
+        if (thread->heaps[i] != NULL)
+            heap_collect(thread->heaps[i], pages_a_bin);
+}
+
+/* --- refilling ---------------------------------------------------------------------------------
+ */
+
+/* Before address space is taken, at most this many pages of each bin are searched for empty ones: a
+ * bound on a search that comes once for every 32 MiB. */
+#define COLLECT_PAGES_A_BIN 64
+
+static void threads_collect_orphans(void);
+
+/* A page of the class from the pool, with free blocks and in its bin, or NULL. */
+static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
+    enum segment_kind kind =
+        size_class_bytes(size_class) <= SMALL_SIZE_MAX ? SEGMENT_SMALL : SEGMENT_MEDIUM;
+    unsigned slices = kind == SEGMENT_SMALL ? 1 : MEDIUM_PAGE_SLICES;
+    struct run run = pool_take_run(heap->pool, kind, slices, slices, false);
+    if (run.segment == NULL) {
+        thread_collect(heap->thread, COLLECT_PAGES_A_BIN);
+        threads_collect_orphans();
+        run = pool_take_run(heap->pool, kind, slices, slices, true);
+    }
+    if (run.segment == NULL)
+        return NULL;
+    uintptr_t start = run.segment->base + run.slice * SLICE_SIZE;
+    struct page *page = &run.segment->pages[(start - run.segment->base) >> run.segment->page_shift];
+    page_init(page, size_class, start, slices * SLICE_SIZE, heap->thread);
+    page_extend(page);
+    bin_append(heap, page);
+    return page;
+}
+
+/* A page of the class that has a free block; NULL when there is no memory.
+ * Pages found without one are parked on the way, so none is looked at twice for nothing. */
+static struct page *heap_refill(struct heap *heap, unsigned size_class) {
+    struct thread *thread = heap->thread;
+    struct bin *bin = &heap->bins[size_class];
+    if (++thread->refills % TICK_REFILLS == 0)
+        heap_tick(heap);
+    thread_take_ready(thread);
+    for (struct page *page = bin->first; page != NULL; page = bin->first) {
+        page_collect(page);
+        if (page->free == NULL && page->capacity < page->reserved)
+            page_extend(page);
+        if (page->free != NULL)
+            return page;
+        /* Out of the bin first: once it is marked, another thread may announce it and use its link.
+         */
+        bin_end_keeping(heap, bin);
+        bin_remove(heap, page);
+        if (!page_park(page))
+            bin_append(heap, page);
+    }
+    return heap_fresh_page(heap, size_class);
+}

@@ -1,0 +1,128 @@
+/* One page's free lists: extending, collecting, parking. The owner alone calls these, but for
+ * page_free_remote. */
+#pragma once
+
+#include "segment_table.c"
+
+/* Blocks are put on the free list a kernel page at a time, so that memory is touched as it is used.
+ */
+#define EXTEND_BYTES (4 * KIB)
+
+static inline uintptr_t page_start(const struct page *page) {
+    return (uintptr_t)page->start_slice << SLICE_SHIFT;
+}
+
+/* Describes a fresh run of slices as a page without blocks. */
+static void page_init(struct page *page, unsigned size_class, uintptr_t start, size_t page_bytes,
+                      struct thread *owner) {
+    size_t block_bytes = size_class_bytes(size_class);
+    page->free = page->local_free = NULL;
+    page->used = 0;
+    page->block_size = (uint32_t)block_bytes;
+    page->start_slice = (uint32_t)(start >> SLICE_SHIFT);
+    atomic_store_explicit(&page->thread_free, 0, memory_order_relaxed);
+    page->next = page->prev = NULL;
+    page->capacity = 0;
+    page->reserved = (uint16_t)(page_bytes / block_bytes);
+    page->size_class = (uint8_t)size_class;
+    page->state = PAGE_QUEUED;
+    page->owner = owner;
+}
+
+/* Turns untouched memory into free blocks. */
+static void page_extend(struct page *page) {
+    size_t block_bytes = page->block_size;
+    unsigned count = (unsigned)(EXTEND_BYTES / block_bytes);
+    unsigned room = (unsigned)(page->reserved - page->capacity);
+    if (count == 0)
+        count = 1;
+    if (count > room)
+        count = room;
+    uintptr_t first = page_start(page) + page->capacity * block_bytes;
+    struct block *block = (struct block *)first;
+    for (unsigned i = 1; i < count; i++) {
+        struct block *next = (struct block *)((uintptr_t)block + block_bytes);
+        block->next = next;
+        block = next;
+    }
+    block->next = page->free;
+    page->free = (struct block *)first;
+    page->capacity = (uint16_t)(page->capacity + count);
+}
+
+/* Takes over what other threads have freed. */
+static void page_collect_remote(struct page *page) {
+    /* Acquire: the freeing threads' last uses of the blocks come before our handing them out. */
+    uintptr_t taken = atomic_exchange_explicit(&page->thread_free, 0, memory_order_acquire);
+    struct block *first = (struct block *)(taken & ~THREAD_FREE_PARKED);
+    if (first == NULL)
+        return;
+    struct block *last = first;
+    unsigned count = 1;
+    while (last->next != NULL) {
+        last = last->next;
+        count++;
+    }
+    na_assert(count <= page->used);
+    last->next = page->free;
+    page->free = first;
+    page->used = (uint16_t)(page->used - count);
+}
+
+/* Makes every block that has been freed ready for malloc. Not while parked. */
+static void page_collect(struct page *page) {
+    if (atomic_load_explicit(&page->thread_free, memory_order_relaxed) != 0)
+        page_collect_remote(page);
+    if (page->local_free == NULL)
+        return;
+    if (page->free == NULL) {
+        page->free = page->local_free;
+    } else {
+        struct block *last = page->local_free;
+        while (last->next != NULL)
+            last = last->next;
+        last->next = page->free;
+        page->free = page->local_free;
+    }
+    page->local_free = NULL;
+}
+
+/* Marks a page without any free block so that its next free announces it. False when another thread
+ * has freed a block in the meantime. */
+static bool page_park(struct page *page) {
+    uintptr_t expected = 0;
+    if (!atomic_compare_exchange_strong_explicit(&page->thread_free, &expected, THREAD_FREE_PARKED,
+                                                 memory_order_release, memory_order_relaxed))
+        return false;
+    page->state = PAGE_PARKED;
+    page->used = 1;
+    return true;
+}
+
+/* Undoes page_park's change to `used`; all blocks but those on thread_free are in use. */
+static void page_unpark(struct page *page, unsigned freed) {
+    page->used = (uint16_t)(page->capacity - freed);
+}
+
+/* Puts a parked page on its owner's list of pages to look at. Only the thread that cleared
+ * THREAD_FREE_PARKED may: until the owner has taken the list, it neither queues nor gives back the
+ * page, so page->next and page->owner are ours to use. */
+static slow_path void page_announce(struct page *page) {
+    struct thread *owner = page->owner;
+    struct page *head = atomic_load_explicit(&owner->ready, memory_order_relaxed);
+    do {
+        page->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&owner->ready, &head, page,
+                                                    memory_order_release, memory_order_relaxed));
+}
+
+/* A free by a thread that does not own the page: the block goes home by one compare-and-swap. */
+static void page_free_remote(struct page *page, struct block *block) {
+    uintptr_t head = atomic_load_explicit(&page->thread_free, memory_order_relaxed);
+    do {
+        block->next = (struct block *)(head & ~THREAD_FREE_PARKED);
+    } while (!atomic_compare_exchange_weak_explicit(&page->thread_free, &head, (uintptr_t)block,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    if (unlikely((head & THREAD_FREE_PARKED) != 0))
+        page_announce(page);
+}

@@ -1,0 +1,241 @@
+/* One node's memory: arenas mapped and bound, cut into segments, segments into runs of slices, and
+ * free runs purged once they have lain idle. */
+#pragma once
+
+#include "meta.c"
+#include "segment_table.c"
+#include "slices.c"
+
+/* 1 GiB: one mbind and at most a few mappings for 32 segments. */
+#define ARENA_BYTES (1 * GIB)
+
+/* Free memory is given back after this long, so that what is freed and soon wanted again stays. */
+#define PURGE_DELAY_MS 100
+
+/* Tells the kernel where pages of the range shall come from. The node of memory is decided here and
+ * never again. */
+static void pool_place(struct pool *pool, uintptr_t start, size_t size_bytes) {
+    if (pool->node < 0)
+        return;
+    struct node_set mask;
+    memset(&mask, 0, sizeof mask);
+    node_set_add(&mask, (unsigned)pool->node);
+    int result = sys_mbind(start, size_bytes, pool->mode, mask.words, NODE_IDS_MAX);
+    if (result != 0)
+        report_refused_policy(pool, -result);
+}
+
+/* --- segments ----------------------------------------------------------------------------------
+ */
+
+static void segment_unlist(struct segment *segment) {
+    if (segment->listed_in == NULL)
+        return;
+    if (segment->prev != NULL)
+        segment->prev->next = segment->next;
+    else
+        *segment->listed_in = segment->next;
+    if (segment->next != NULL)
+        segment->next->prev = segment->prev;
+    segment->listed_in = NULL;
+}
+
+static void segment_list(struct segment *segment, struct segment **list) {
+    segment->listed_in = list;
+    segment->prev = NULL;
+    segment->next = *list;
+    if (*list != NULL)
+        (*list)->prev = segment;
+    *list = segment;
+}
+
+/* Puts a segment into the list where searches for what it still has will find it. */
+static void segment_relist(struct segment *segment) {
+    struct pool *pool = segment->pool;
+    struct segment **list = NULL;
+    uint64_t any = 0, all = ~(uint64_t)0;
+    for (unsigned word = 0; word < SLICE_WORDS; word++) {
+        any |= segment->free_map[word];
+        all &= segment->free_map[word];
+    }
+    if (all == ~(uint64_t)0) {
+        segment->kind = SEGMENT_UNUSED;
+        list = &pool->unused;
+    } else if (any != 0 && segment->kind < PAGED_KINDS) {
+        list = &pool->paged[segment->kind];
+    } else if (any != 0) {
+        segment->largest_run = (uint16_t)slices_largest_run(segment->free_map);
+        list = &pool->spans[floor_log2(segment->largest_run)];
+    }
+    if (list == segment->listed_in)
+        return;
+    segment_unlist(segment);
+    if (list != NULL)
+        segment_list(segment, list);
+}
+
+/* Takes address space for more segments: a whole arena, or less where that much is refused. */
+static bool pool_map_arena(struct pool *pool) {
+    for (size_t bytes = na.arena_bytes; bytes >= SEGMENT_SIZE; bytes /= 2) {
+        uintptr_t start = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_READ | PROT_WRITE);
+        if (start == 0)
+            continue;
+        if (!segment_table_covers(start, bytes)) {
+            sys_unmap(start, bytes);
+            return false;
+        }
+        pool_place(pool, start, bytes);
+        pool->arena_next = start;
+        pool->arena_end = start + bytes;
+        pool->arenas++;
+        pool->arena_bytes += bytes;
+        return true;
+    }
+    return false;
+}
+
+/* Cuts the next segment off the newest arena. */
+static struct segment *pool_carve_segment(struct pool *pool) {
+    if (pool->arena_next == pool->arena_end && !pool_map_arena(pool))
+        return NULL;
+    struct segment *segment =
+        meta_allocate(sizeof *segment + SEGMENT_SLICES * sizeof segment->pages[0]);
+    if (segment == NULL)
+        return NULL;
+    segment->base = pool->arena_next;
+    segment->pool = pool;
+    segment->kind = SEGMENT_UNUSED;
+    memset(segment->free_map, 0xff, sizeof segment->free_map);
+    pool->arena_next += SEGMENT_SIZE;
+    pool->segments++;
+    segment->next_all = atomic_load_explicit(&pool->all, memory_order_relaxed);
+    atomic_store_explicit(&pool->all, segment, memory_order_release);
+    segment_list(segment, &pool->unused);
+    segment_register(segment);
+    return segment;
+}
+
+/* --- purging -----------------------------------------------------------------------------------
+ */
+
+/* Gives the segment's idle slices back to the kernel. Returns how many. */
+static unsigned segment_purge(struct segment *segment) {
+    uint64_t dirty[SLICE_WORDS];
+    unsigned purged = 0;
+    for (unsigned word = 0; word < SLICE_WORDS; word++)
+        dirty[word] = segment->free_map[word] & segment->touched_map[word];
+    for (unsigned at = slices_next(dirty, 0, true); at < SEGMENT_SLICES;) {
+        unsigned end = slices_next(dirty, at, false);
+        /* Refused for locked memory: then it stays, and stays marked as touched. */
+        if (sys_purge(segment->base + at * SLICE_SIZE, (end - at) * SLICE_SIZE)) {
+            slices_clear(segment->touched_map, at, end - at);
+            purged += end - at;
+        }
+        at = slices_next(dirty, end, true);
+    }
+    return purged;
+}
+
+/* Returns the bytes given back. The pool is locked. */
+static size_t pool_purge(struct pool *pool) {
+    uint64_t purged = 0;
+    for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_relaxed);
+         segment != NULL; segment = segment->next_all)
+        purged += segment_purge(segment);
+    pool->slices_purged += purged;
+    pool->purge_due_ms = 0;
+    return (size_t)purged * SLICE_SIZE;
+}
+
+static void pool_purge_if_due(struct pool *pool) {
+    if (pool->purge_due_ms != 0 && sys_coarse_ms() >= pool->purge_due_ms)
+        (void)pool_purge(pool);
+}
+
+/* --- runs of slices ----------------------------------------------------------------------------
+ */
+
+struct run {
+    struct segment *segment; /* NULL: none was found */
+    unsigned slice;
+    bool zeroed;
+};
+
+static unsigned kind_page_shift(enum segment_kind kind) {
+    return kind == SEGMENT_MEDIUM ? SLICE_SHIFT + 3 : SLICE_SHIFT;
+}
+
+/* Hands out a run of a segment known to have it free. */
+static struct run segment_take(struct segment *segment, enum segment_kind kind, unsigned slice,
+                               unsigned count) {
+    struct pool *pool = segment->pool;
+    /* A segment in use keeps its kind, which other threads read without the lock. */
+    if (segment->kind == SEGMENT_UNUSED) {
+        segment->kind = (uint8_t)kind;
+        segment->page_shift = (uint8_t)kind_page_shift(kind);
+    }
+    struct run run = {segment, slice, !slices_any(segment->touched_map, slice, count)};
+    slices_clear(segment->free_map, slice, count);
+    slices_set(segment->touched_map, slice, count);
+    segment_relist(segment);
+    pool->slices_used += count;
+    if (pool->slices_used > pool->slices_used_peak)
+        pool->slices_used_peak = pool->slices_used;
+    return run;
+}
+
+/* The first segment that has a run, searching lists that can have one before carving new ones. */
+static struct run pool_find_run(struct pool *pool, enum segment_kind kind, unsigned count,
+                                unsigned alignment, bool may_carve) {
+    if (kind == SEGMENT_SPAN) {
+        for (unsigned list = floor_log2(count); list < SPAN_LISTS; list++)
+            for (struct segment *segment = pool->spans[list]; segment != NULL;
+                 segment = segment->next) {
+                if (segment->largest_run < count)
+                    continue;
+                int slice = slices_find_run(segment->free_map, count, alignment);
+                if (slice >= 0)
+                    return segment_take(segment, kind, (unsigned)slice, count);
+            }
+    } else if (pool->paged[kind] != NULL) {
+        struct segment *segment = pool->paged[kind];
+        int slice = slices_find_run(segment->free_map, count, alignment);
+        na_assert(slice >= 0);
+        return segment_take(segment, kind, (unsigned)slice, count);
+    }
+    struct segment *fresh = pool->unused;
+    if (fresh == NULL && may_carve)
+        fresh = pool_carve_segment(pool);
+    if (fresh == NULL)
+        return (struct run){NULL, 0, false};
+    return segment_take(fresh, kind, 0, count);
+}
+
+/* Takes a run of `count` slices at a multiple of `alignment` slices. Without may_carve, only from
+ * segments there are. */
+static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsigned count,
+                                unsigned alignment, bool may_carve) {
+    lock_take(&pool->lock);
+    pool_purge_if_due(pool);
+    struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
+    lock_release(&pool->lock);
+    return run;
+}
+
+/* Takes a run back; its memory is purged later unless it is handed out again before. Locked. */
+static void pool_return_run_locked(struct segment *segment, unsigned slice, unsigned count) {
+    struct pool *pool = segment->pool;
+    slices_set(segment->free_map, slice, count);
+    segment_relist(segment);
+    pool->slices_used -= count;
+    if (pool->purge_due_ms == 0)
+        pool->purge_due_ms = sys_coarse_ms() + PURGE_DELAY_MS;
+    else
+        pool_purge_if_due(pool);
+}
+
+static void pool_return_run(struct segment *segment, unsigned slice, unsigned count) {
+    lock_take(&segment->pool->lock);
+    pool_return_run_locked(segment, slice, count);
+    lock_release(&segment->pool->lock);
+}

@@ -1,0 +1,30 @@
+/* From any address to its segment in one load; NULL for addresses that are not ours. The table
+ * covers the whole address space, so foreign pointers need no special case; only what is used is
+ * ever touched: an entry stands for 32 MiB. A huge block has an entry at its start alone. */
+#pragma once
+
+#include "types.h"
+
+static _Atomic(struct segment *) segment_table[(size_t)1 << (ADDRESS_BITS - SEGMENT_SHIFT)];
+
+static inline struct segment *segment_of(const void *pointer) {
+    return atomic_load_explicit(&segment_table[(uintptr_t)pointer >> SEGMENT_SHIFT],
+                                memory_order_relaxed);
+}
+
+/* Ordered after the segment's set-up: who was handed a block has synchronised with its allocation.
+ */
+static void segment_register(struct segment *segment) {
+    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], segment,
+                          memory_order_release);
+}
+
+static void segment_unregister(struct segment *segment) {
+    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], NULL,
+                          memory_order_release);
+}
+
+/* Whether addresses [start, start + size_bytes) can be looked up at all. */
+static bool segment_table_covers(uintptr_t start, size_t size_bytes) {
+    return start + size_bytes <= (uintptr_t)1 << ADDRESS_BITS;
+}

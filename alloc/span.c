@@ -1,0 +1,67 @@
+/* Blocks above 64 KiB and up to 16 MiB: runs of slices in span segments. They have no owner: any
+ * thread gives one straight back to its own pool. */
+#pragma once
+
+#include "pool.c"
+
+#define SPAN_SIZE_MAX (SEGMENT_SIZE / 2)
+
+static unsigned span_slices(size_t size_bytes) {
+    return (unsigned)(align_up(size_bytes, SLICE_SIZE) / SLICE_SIZE);
+}
+
+/* A block of at least `size_bytes` (1 to SPAN_SIZE_MAX) at a multiple of `alignment` (at most
+ * SPAN_SIZE_MAX). Sets *zeroed when its memory is known to read as zero. NULL: no memory. */
+static void *span_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
+    unsigned count = span_slices(size_bytes);
+    unsigned slice_alignment = alignment > SLICE_SIZE ? (unsigned)(alignment / SLICE_SIZE) : 1;
+    struct run run = pool_take_run(pool, SEGMENT_SPAN, count, slice_alignment, true);
+    if (run.segment == NULL)
+        return NULL;
+    struct page *page = &run.segment->pages[run.slice];
+    page->owner = NULL;
+    page->block_size = (uint32_t)(count * SLICE_SIZE);
+    *zeroed = run.zeroed;
+    return (void *)(run.segment->base + run.slice * SLICE_SIZE);
+}
+
+/* The span that starts at `block`. Aborts when none does. */
+static struct page *span_of(struct segment *segment, const void *block, unsigned *slice) {
+    *slice = (unsigned)(((uintptr_t)block - segment->base) >> SLICE_SHIFT);
+    struct page *page = &segment->pages[*slice];
+    if (unlikely(page->block_size == 0 || page->owner != NULL ||
+                 ((uintptr_t)block & (SLICE_SIZE - 1)) != 0))
+        die_of_misuse("invalid pointer, or freed twice:", block);
+    return page;
+}
+
+static void span_free(struct segment *segment, void *block) {
+    unsigned slice;
+    struct page *page = span_of(segment, block, &slice);
+    unsigned count = page->block_size >> SLICE_SHIFT;
+    page->block_size = 0;
+    pool_return_run(segment, slice, count);
+}
+
+/* Makes a span hold `new_bytes` where it stands, using or giving back the slices after it. */
+static bool span_resize(struct segment *segment, void *block, size_t new_bytes) {
+    unsigned slice;
+    struct page *page = span_of(segment, block, &slice);
+    struct pool *pool = segment->pool;
+    unsigned old_count = page->block_size >> SLICE_SHIFT, new_count = span_slices(new_bytes);
+    bool fits = true;
+    lock_take(&pool->lock);
+    if (new_count < old_count) {
+        pool_return_run_locked(segment, slice + new_count, old_count - new_count);
+    } else if (new_count > old_count) {
+        unsigned more = new_count - old_count, tail = slice + old_count;
+        fits = slice + new_count <= SEGMENT_SLICES &&
+               slices_next(segment->free_map, tail, false) >= tail + more;
+        if (fits)
+            (void)segment_take(segment, SEGMENT_SPAN, tail, more);
+    }
+    lock_release(&pool->lock);
+    if (fits)
+        page->block_size = (uint32_t)(new_count * SLICE_SIZE);
+    return fits;
+}

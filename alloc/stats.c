@@ -1,0 +1,223 @@
+/* What the allocator can tell about itself: gathered by walking what there is, so that the fast
+ * paths count nothing, and written as JSON when the process ends or is signalled. Takes no lock and
+ * never allocates: the numbers may be a moment apart, but a signal handler may ask for them. */
+#pragma once
+
+#include "core.c"
+
+#include <signal.h>
+
+struct class_stats {
+    uint64_t pages;
+    uint64_t live_blocks; /* blocks freed by other threads and not yet collected count as live */
+};
+
+struct heap_stats {
+    struct class_stats classes[SIZE_CLASSES];
+    uint64_t span_blocks, span_bytes;
+    uint64_t huge_blocks, huge_bytes;
+    uint64_t page_live_bytes; /* in blocks of size classes */
+    uint64_t committed_bytes; /* slices handed out to pages and spans, and huge blocks */
+    uint64_t threads, remote_frees, node_switches;
+};
+
+static uint64_t page_live_blocks(const struct page *page) {
+    switch (page->state) {
+    case PAGE_PARKED:
+        return page->capacity;
+    case PAGE_KEPT:
+        return page->used - 1U;
+    default:
+        return page->used;
+    }
+}
+
+static void stats_add_segment(struct heap_stats *stats, const struct segment *segment) {
+    unsigned shift = segment->page_shift;
+    if (segment->kind == SEGMENT_UNUSED)
+        return;
+    for (unsigned i = 0; i < SEGMENT_SIZE >> shift; i++) {
+        const struct page *page = &segment->pages[i];
+        if (page->block_size == 0)
+            continue;
+        if (segment->kind == SEGMENT_SPAN) {
+            stats->span_blocks++;
+            stats->span_bytes += page->block_size;
+        } else if (page->owner != NULL) {
+            struct class_stats *of_class = &stats->classes[page->size_class];
+            uint64_t live_blocks = page_live_blocks(page);
+            of_class->pages++;
+            of_class->live_blocks += live_blocks;
+            stats->page_live_bytes += live_blocks * page->block_size;
+        }
+    }
+}
+
+static void stats_gather(struct heap_stats *stats) {
+    memset(stats, 0, sizeof *stats);
+    for (unsigned i = 0; i < na.pool_count; i++) {
+        const struct pool *pool = &na.pools[i];
+        stats->huge_blocks += pool->huge_blocks;
+        stats->huge_bytes += pool->huge_bytes;
+        stats->committed_bytes += pool->slices_used * SLICE_SIZE + pool->huge_bytes;
+        for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_acquire);
+             segment != NULL; segment = segment->next_all)
+            stats_add_segment(stats, segment);
+    }
+    for (struct thread *thread = atomic_load_explicit(&threads.all, memory_order_acquire);
+         thread != NULL; thread = thread->next_all) {
+        stats->threads++;
+        stats->remote_frees += thread->remote_frees;
+        stats->node_switches += thread->node_switches;
+    }
+}
+
+static void json_number(struct text *json, const char *name, uint64_t value, const char *after) {
+    text_add(json, "\"");
+    text_add(json, name);
+    text_add(json, "\": ");
+    text_add_unsigned(json, value);
+    text_add(json, after);
+}
+
+static void json_pool(struct text *json, const struct pool *pool) {
+    text_add(json, "    {\"node\": ");
+    if (pool->node < 0)
+        text_add(json, "null");
+    else
+        text_add_unsigned(json, (unsigned)pool->node);
+    text_add(json, ", \"policy\": \"");
+    text_add(json, pool->node < 0 ? "none" : pool->mode == MPOL_BIND ? "bind" : "preferred");
+    text_add(json, "\", \"in_force\": ");
+    text_add(json, pool->policy_refusals == 0 ? "true, " : "false, ");
+    json_number(json, "refusals", pool->policy_refusals, ", ");
+    json_number(json, "refusal_errno", (uint64_t)pool->policy_errno, ", ");
+    json_number(json, "arenas", pool->arenas, ", ");
+    json_number(json, "arena_bytes", pool->arena_bytes, ", ");
+    json_number(json, "segments", pool->segments, ", ");
+    json_number(json, "committed_bytes", pool->slices_used * SLICE_SIZE, ", ");
+    json_number(json, "peak_committed_bytes", pool->slices_used_peak * SLICE_SIZE, ", ");
+    json_number(json, "purged_bytes", pool->slices_purged * SLICE_SIZE, ", ");
+    json_number(json, "huge_blocks", pool->huge_blocks, ", ");
+    json_number(json, "huge_bytes", pool->huge_bytes, ", ");
+    json_number(json, "peak_huge_bytes", pool->huge_bytes_peak, "}");
+}
+
+static void json_size_classes(struct text *json, const struct heap_stats *stats) {
+    const char *separator = "\n";
+    text_add(json, "  \"size_classes\": [");
+    for (unsigned size_class = 0; size_class < SIZE_CLASSES; size_class++) {
+        const struct class_stats *of_class = &stats->classes[size_class];
+        if (of_class->pages == 0)
+            continue;
+        text_add(json, separator);
+        text_add(json, "    {");
+        json_number(json, "block_bytes", size_class_bytes(size_class), ", ");
+        json_number(json, "pages", of_class->pages, ", ");
+        json_number(json, "live_blocks", of_class->live_blocks, "}");
+        separator = ",\n";
+    }
+    text_add(json, "\n  ],\n");
+}
+
+/* Writes the statistics as one JSON object. The node list is flushed row by row, since there may be
+ * 1,024 of them. */
+static void stats_write(int fd) {
+    static struct heap_stats stats;
+    static char buffer[16384];
+    struct text json = {buffer, 0, sizeof buffer};
+    stats_gather(&stats);
+    text_add(&json, "{\n  ");
+    json_number(&json, "pid", (uint64_t)sys_process_id(), ",\n  ");
+    text_add(&json, "\"policy\": \"");
+    text_add(&json, policy_name(na.config.policy));
+    if (na.config.policy == POLICY_BIND || na.config.policy == POLICY_PREFERRED) {
+        text_add(&json, ":");
+        text_add_unsigned(&json, na.config.node);
+    }
+    text_add(&json, "\",\n  ");
+    json_number(&json, "threads", stats.threads, ",\n  ");
+    json_number(&json, "remote_frees", stats.remote_frees, ",\n  ");
+    json_number(&json, "node_switches", stats.node_switches, ",\n  ");
+    json_number(&json, "foreign_frees", atomic_load(&na.foreign_frees), ",\n  ");
+    json_number(&json, "metadata_bytes", meta.bytes, ",\n  ");
+    json_number(&json, "committed_bytes", stats.committed_bytes, ",\n");
+    json_size_classes(&json, &stats);
+    text_add(&json, "  \"spans\": {");
+    json_number(&json, "blocks", stats.span_blocks, ", ");
+    json_number(&json, "bytes", stats.span_bytes, "},\n  \"nodes\": [\n");
+    for (unsigned i = 0; i < na.pool_count; i++) {
+        json_pool(&json, &na.pools[i]);
+        text_add(&json, i + 1 < na.pool_count ? ",\n" : "\n");
+        (void)sys_write_all(fd, json.start, json.length);
+        json.length = 0;
+    }
+    text_add(&json, "  ]\n}\n");
+    (void)sys_write_all(fd, json.start, json.length);
+}
+
+/* Standard error as it was at the start: many programs close theirs before destructors run. */
+static int stats_stderr = -1;
+
+/* Opens the destination, with each %p replaced by the process id. Returns a descriptor or -errno.
+ */
+static int stats_open(char path_chars[PATH_MAX + 64]) {
+    struct text path = {path_chars, 0, PATH_MAX + 63};
+    for (const char *at = na.config.stats_path; *at != '\0'; at++) {
+        if (at[0] == '%' && at[1] == 'p') {
+            text_add_unsigned(&path, (uint64_t)sys_process_id());
+            at++;
+        } else {
+            text_add_chars(&path, at, 1);
+        }
+    }
+    path_chars[path.length] = '\0';
+    return sys_create_file(path_chars);
+}
+
+static void stats_report(void) {
+    static char path[PATH_MAX + 64];
+    if (na.config.stats_path[0] == '\0') {
+        stats_write(stats_stderr >= 0 ? stats_stderr : STDERR_FILENO);
+        return;
+    }
+    int fd = stats_open(path);
+    if (fd >= 0) {
+        stats_write(fd);
+        sys_close(fd);
+        return;
+    }
+    char error_chars[24], shown_chars[96];
+    struct text error = {error_chars, 0, sizeof error_chars - 1};
+    struct text shown = {shown_chars, 0, sizeof shown_chars - 1};
+    text_add_signed(&error, -fd);
+    text_add_quoted(&shown, path);
+    error_chars[error.length] = shown_chars[shown.length] = '\0';
+    const char *parts[] = {"NUMA_ALLOC_STATS: cannot write ", shown_chars, " (errno ", error_chars,
+                           ")"};
+    say_line(parts, 5);
+}
+
+static void stats_on_signal(int signal_number) {
+    (void)signal_number;
+    stats_report();
+}
+
+static void stats_set_up(void) {
+    if (!na.config.stats)
+        return;
+    if (na.config.stats_path[0] == '\0')
+        stats_stderr = sys_duplicate(STDERR_FILENO);
+    if (!na.config.stats_on_signal)
+        return;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = stats_on_signal;
+    action.sa_flags = SA_RESTART;
+    (void)sigaction(SIGUSR2, &action, NULL);
+}
+
+__attribute__((destructor)) static void stats_at_exit(void) {
+    if (atomic_load(&na.ready) && na.config.stats)
+        stats_report();
+}

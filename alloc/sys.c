@@ -1,0 +1,215 @@
+/* The only place that enters the kernel. Raw system calls, because libc's wrappers set errno, which
+ * free must keep, and some of them allocate. Each returns the kernel's answer: a value, or -errno.
+ */
+#pragma once
+
+#include "base.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <numaif.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#if defined(__x86_64__)
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f) {
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#else
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f) {
+    int saved_errno = errno;
+    long result = syscall(number, a, b, c, d, e, f);
+    if (result == -1)
+        result = -errno;
+    errno = saved_errno;
+    return result;
+}
+#endif
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+/* Anonymous private memory at `hint` (0: anywhere); `flags` are added. Returns 0 when refused. */
+static uintptr_t sys_map(uintptr_t hint, size_t size_bytes, int protection, int flags) {
+    long result = sys_call(SYS_mmap, (long)hint, (long)size_bytes, protection,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    return result < 0 && result > -4096 ? 0 : (uintptr_t)result;
+}
+
+static void sys_unmap(uintptr_t start, size_t size_bytes) {
+    if (size_bytes != 0)
+        (void)sys_call(SYS_munmap, (long)start, (long)size_bytes, 0, 0, 0, 0);
+}
+
+/* Memory whose start is a multiple of `alignment`: maps more and gives the ends back. */
+static uintptr_t sys_map_aligned(size_t size_bytes, size_t alignment, int protection) {
+    size_t padded_bytes;
+    if (__builtin_add_overflow(size_bytes, alignment, &padded_bytes))
+        return 0;
+    uintptr_t raw = sys_map(0, padded_bytes, protection, 0);
+    if (raw == 0)
+        return 0;
+    uintptr_t start = align_up(raw, alignment);
+    sys_unmap(raw, start - raw);
+    sys_unmap(start + size_bytes, raw + padded_bytes - (start + size_bytes));
+    return start;
+}
+
+/* Grows or shrinks a mapping where it stands. */
+static bool sys_remap_in_place(uintptr_t start, size_t old_bytes, size_t new_bytes) {
+    return (uintptr_t)sys_call(SYS_mremap, (long)start, (long)old_bytes, (long)new_bytes, 0, 0,
+                               0) == start;
+}
+
+/* Moves a mapping, its pages and its policy onto `target`, replacing what is mapped there. */
+static bool sys_remap_to(uintptr_t start, size_t old_bytes, size_t new_bytes, uintptr_t target) {
+    return (uintptr_t)sys_call(SYS_mremap, (long)start, (long)old_bytes, (long)new_bytes,
+                               MREMAP_MAYMOVE | MREMAP_FIXED, (long)target, 0) == target;
+}
+
+/* Gives the physical pages back; the range stays mapped, reads as zero and keeps its policy. */
+static bool sys_purge(uintptr_t start, size_t size_bytes) {
+    return sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_DONTNEED, 0, 0, 0) == 0;
+}
+
+/* mbind(2). `mask_bits` counts the bits in `mask`; the kernel wants one more than it reads. */
+static int sys_mbind(uintptr_t start, size_t size_bytes, int mode, const uint64_t *mask,
+                     size_t mask_bits) {
+    return (int)sys_call(SYS_mbind, (long)start, (long)size_bytes, mode, (long)mask,
+                         (long)(mask_bits + 1), 0);
+}
+
+/* The nodes this process may allocate on (its cpuset). */
+static int sys_allowed_nodes(uint64_t *mask, size_t mask_bits) {
+    return (int)sys_call(SYS_get_mempolicy, 0, (long)mask, (long)mask_bits, 0, MPOL_F_MEMS_ALLOWED,
+                         0);
+}
+
+/* Bytes of address space this process may map, or SIZE_MAX without a limit. */
+static size_t sys_address_space_limit(void) {
+    struct rlimit limit = {0, 0};
+    if (sys_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0) != 0)
+        return SIZE_MAX;
+    return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+/* --- files -------------------------------------------------------------------------------------
+ */
+
+/* Reads a small file whole into `text`, NUL-terminated. Returns its length or -errno. */
+static long sys_read_file(const char *path, char *text, size_t capacity) {
+    long fd = sys_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    size_t length = 0;
+    long got;
+    do {
+        got = sys_call(SYS_read, fd, (long)(text + length), (long)(capacity - 1 - length), 0, 0, 0);
+        if (got > 0)
+            length += (size_t)got;
+    } while (got == -EINTR || (got > 0 && length < capacity - 1));
+    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    text[length] = '\0';
+    return got < 0 ? got : (long)length;
+}
+
+/* Creates or empties a file for writing. Returns a descriptor or -errno. */
+static int sys_create_file(const char *path) {
+    return (int)sys_call(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                         0644, 0, 0);
+}
+
+static void sys_close(int fd) {
+    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* A second descriptor for the same file, kept from children; -errno when refused. */
+static int sys_duplicate(int fd) {
+    return (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1, 0, 0, 0);
+}
+
+/* False when not all could be written. */
+static bool sys_write_all(int fd, const char *text, size_t length) {
+    while (length > 0) {
+        long wrote = sys_call(SYS_write, fd, (long)text, (long)length, 0, 0, 0);
+        if (wrote == -EINTR)
+            continue;
+        if (wrote <= 0)
+            return false;
+        text += wrote;
+        length -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* --- process and threads -----------------------------------------------------------------------
+ */
+
+__attribute__((noreturn)) static void sys_exit_process(int status) {
+    for (;;)
+        (void)sys_call(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+__attribute__((noreturn)) static void sys_abort(void) {
+    long pid = sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    long tid = sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    (void)sys_call(SYS_tgkill, pid, tid, 6 /* SIGABRT */, 0, 0, 0);
+    sys_exit_process(134);
+}
+
+static long sys_process_id(void) {
+    return sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+static void sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected) {
+    (void)sys_call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, expected, 0, 0, 0);
+}
+
+static void sys_futex_wake_one(_Atomic(uint32_t) *word) {
+    (void)sys_call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+/* The node of the CPU this thread runs on, through the vDSO (5 ns); -1 when unknown. */
+static int sys_current_node(void) {
+    unsigned cpu, node;
+    return getcpu(&cpu, &node) == 0 ? (int)node : -1;
+}
+
+/* A clock of a few milliseconds' resolution that costs a vDSO call. */
+static uint64_t sys_coarse_ms(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

@@ -1,0 +1,91 @@
+/* Text without allocation: a bounded builder, number parsing, and the one line a mistake gets. */
+#pragma once
+
+#include "sys.c"
+
+struct text {
+    char *start;
+    size_t length;
+    size_t capacity;
+};
+
+/* Appends and, past the capacity, drops: a line may be cut but never overruns. */
+static void text_add_chars(struct text *text, const char *chars, size_t count) {
+    size_t room = text->capacity - text->length;
+    size_t copied = count < room ? count : room;
+    memcpy(text->start + text->length, chars, copied);
+    text->length += copied;
+}
+
+static void text_add(struct text *text, const char *string) {
+    text_add_chars(text, string, strlen(string));
+}
+
+static void text_add_unsigned(struct text *text, uint64_t value) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    text_add_chars(text, digits + at, sizeof digits - at);
+}
+
+static void text_add_signed(struct text *text, int64_t value) {
+    if (value < 0)
+        text_add(text, "-");
+    text_add_unsigned(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+static void text_add_hex(struct text *text, uint64_t value) {
+    char digits[16];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = "0123456789abcdef"[value % 16];
+        value /= 16;
+    } while (value != 0);
+    text_add(text, "0x");
+    text_add_chars(text, digits + at, sizeof digits - at);
+}
+
+/* A user's value as it may stand in a one-line message: printable and at most 80 characters. */
+static void text_add_quoted(struct text *text, const char *value) {
+    size_t shown = 0;
+    for (; value[shown] != '\0' && shown < 80; shown++) {
+        char c = value[shown];
+        if (c < ' ' || c > '~')
+            c = '?';
+        text_add_chars(text, &c, 1);
+    }
+    if (value[shown] != '\0')
+        text_add(text, "...");
+}
+
+/* Reads decimal digits at *cursor up to `max` and moves past them. False: no digit, or too large.
+ */
+static bool parse_unsigned(const char **cursor, uint64_t max, uint64_t *value) {
+    const char *at = *cursor;
+    uint64_t number = 0;
+    if (*at < '0' || *at > '9')
+        return false;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (number > (max - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *cursor = at;
+    *value = number;
+    return true;
+}
+
+/* Writes "numa_alloc: PARTS...\n" to standard error in one call, so that lines do not mix. */
+static slow_path void say_line(const char *const *parts, size_t count) {
+    char buffer[512];
+    struct text line = {buffer, 0, sizeof buffer - 1};
+    text_add(&line, "numa_alloc: ");
+    for (size_t i = 0; i < count; i++)
+        text_add(&line, parts[i]);
+    buffer[line.length++] = '\n';
+    (void)sys_write_all(STDERR_FILENO, buffer, line.length);
+}

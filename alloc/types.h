@@ -1,0 +1,151 @@
+/* The data the allocator keeps, from the smallest to the largest, each with what always holds.
+ *
+ *   block    what malloc returns
+ *   page     blocks of one size class, owned by one thread           64 KiB or 512 KiB
+ *   segment  pages of one kind, or spans; found from any address      32 MiB, aligned
+ *   arena    address range with one policy, cut into segments         1 GiB
+ *   pool     the arenas and segments of one memory node
+ *   heap     one thread's pages on one pool
+ *   thread   one thread's heaps; outlives the thread, adopted by a later one
+ *
+ * Pages and segments are described outside the memory they describe: an overrun of a block cannot
+ * reach them, and purging a page never touches them. */
+#pragma once
+
+#include "lock.c"
+#include "size_class.c"
+
+struct pool;
+struct thread;
+
+/* A free block: its first word links it into one of its page's lists. */
+struct block {
+    struct block *next;
+};
+
+enum page_state {
+    PAGE_QUEUED, /* in its heap's bin, may have free blocks */
+    PAGE_KEPT,   /* as queued, alone in its bin, and stays though empty; `used` is one higher */
+    PAGE_PARKED, /* all blocks handed out, in no bin; `used` is 1 so that the next free is seen */
+    PAGE_ANNOUNCED, /* was parked; another thread freed a block and puts it on its owner's ready
+                       list */
+};
+
+/* Set in thread_free while the page is parked. Who clears it brings the page back: the owner at its
+ * own first free, or the first thread that frees from elsewhere, never both. */
+#define THREAD_FREE_PARKED ((uintptr_t)1)
+
+/* Blocks of one class. Only the owner touches anything but thread_free, so only that is atomic.
+ *
+ *   used + |free| + |local_free| == capacity <= reserved        (while PAGE_QUEUED)
+ *
+ * where blocks on thread_free still count as used until the owner collects them. `free` is what
+ * malloc pops; the owner's frees go to `local_free` and are taken over when `free` runs out, so
+ * that each page regularly passes through the slow path, where all bookkeeping is done; frees from
+ * other threads go to `thread_free` (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in
+ * Action", 2019). Blocks above `capacity` have never been used and are not on any list: their
+ * memory is untouched.
+ *
+ * In a span segment the page of a span's first slice describes the span by block_size alone. */
+struct page {
+    struct block *free;
+    struct block *local_free;
+    struct thread *owner; /* NULL: the page is unused, or is a span */
+    uint16_t used;
+    uint16_t capacity;
+    uint16_t reserved;
+    uint8_t size_class;
+    uint8_t state : 2;              /* enum page_state */
+    uint8_t ticks_left : 6;         /* while kept and empty: ticks until it is given back */
+    _Atomic(uintptr_t) thread_free; /* first block, or'ed with THREAD_FREE_PARKED */
+    struct page *next;              /* in the bin; on the ready list once announced */
+    struct page *prev;
+    uint32_t block_size;
+    uint32_t start_slice; /* the first block's address, in slices */
+};
+_Static_assert(sizeof(struct page) == 64, "a page's description is one cache line");
+
+enum segment_kind {
+    SEGMENT_SMALL,  /* pages of one slice */
+    SEGMENT_MEDIUM, /* pages of eight slices */
+    SEGMENT_SPAN,   /* runs of slices, one block each */
+    SEGMENT_HUGE,   /* one block mapped by itself; may be longer than a segment */
+    SEGMENT_UNUSED, /* carved, all slices free */
+};
+#define PAGED_KINDS 2
+
+#define SLICE_WORDS (SEGMENT_SLICES / 64)
+
+/* The slices of a segment, a bit each. free_map: not handed out. touched_map: may hold physical
+ * memory or old contents; untouched slices read as zero. free & touched is what purging would give
+ * back. */
+struct segment {
+    uintptr_t base;
+    struct pool *pool;
+    uint8_t kind;         /* enum segment_kind */
+    uint8_t page_shift;   /* address to index in pages[]; SEGMENT_SHIFT where there is only one */
+    uint16_t largest_run; /* free slices in a row, kept for span segments only */
+    size_t huge_bytes;
+    struct segment *next; /* in the pool's list `listed_in` */
+    struct segment *prev;
+    struct segment **listed_in; /* NULL: full, in no list */
+    struct segment
+        *next_all; /* every segment ever carved; for huge ones, the list of spare heads */
+    uint64_t free_map[SLICE_WORDS];
+    uint64_t touched_map[SLICE_WORDS];
+    struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
+};
+
+/* Span segments are listed by floor(log2(largest_run)). */
+#define SPAN_LISTS 10
+
+/* All memory of one node. Segments, once carved, belong to the pool for ever. */
+struct pool {
+    struct lock lock; /* guards everything here and in the segments but their pages */
+    int node;         /* kernel id; -1: policy none, the kernel decides */
+    int mode;         /* mbind mode */
+    struct segment *paged[PAGED_KINDS];
+    struct segment *spans[SPAN_LISTS];
+    struct segment *unused;
+    _Atomic(struct segment *) all;
+    uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
+    uint64_t purge_due_ms;           /* 0: nothing dirty */
+    /* Counters, read without the lock by the statistics. */
+    uint64_t arenas, arena_bytes, segments;
+    uint64_t slices_used, slices_used_peak, slices_purged;
+    uint64_t huge_blocks, huge_bytes, huge_bytes_peak;
+    uint64_t policy_refusals;
+    int policy_errno; /* of the last refusal */
+};
+
+struct bin {
+    struct page *first; /* malloc serves from this one */
+    struct page *last;
+};
+
+/* `direct[(size + 15) / 16]` is the first page of that size's bin, or the empty page that never has
+ * a free block: malloc's fast path needs neither a class nor a null check. */
+#define DIRECT_MAX 1024
+
+struct heap {
+    struct page *direct[DIRECT_MAX / BLOCK_ALIGNMENT + 1];
+    struct bin bins[SIZE_CLASSES];
+    struct thread *thread;
+    struct pool *pool;
+};
+
+/* What a running thread owns. Never unmapped: a thread that frees may hold a pointer to an owner
+ * that has just exited. */
+struct thread {
+    _Atomic(struct page *)
+        ready; /* announced pages, pushed by other threads, taken whole by the owner */
+    struct thread *next_all;
+    struct thread *next_orphan;
+    unsigned pool_index;      /* where new blocks come from */
+    unsigned node_mismatches; /* in a row: policy local, running on another node */
+    unsigned refills;
+    unsigned exit_rounds;
+    uint64_t remote_frees;
+    uint64_t node_switches;
+    struct heap *heaps[]; /* one a pool, made when first needed */
+};
