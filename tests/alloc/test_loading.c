@@ -141,7 +141,7 @@ static void limit_address_space(const void *limit_mib) {
 
 static void half_of_a_limited_address_space_can_be_allocated(void **state) {
     (void)state;
-    const char *const limits_mib[] = {"256", "1024", "8192"};
+    const char *const limits_mib[] = {"512", "1024", "8192"};
     for (size_t i = 0; i < sizeof limits_mib / sizeof *limits_mib; i++) {
         struct run run;
         run_self(&run, "limited", limits_mib[i], limit_address_space, limits_mib[i]);
