@@ -144,9 +144,12 @@ prepare() {
 }
 
 # One sweep at a time in a folder. Its commands inherit the lock, so it outlives this script when that is killed.
+# Some network file systems have no locks: then go without.
 lock_folder() {
-    exec {lock}>"$folder/.lock"
-    flock --nonblock "$lock" || die "another sweep is running in $folder"
+    local lock status=0
+    exec {lock}<"$folder"
+    flock --nonblock "$lock" || status=$?
+    [ "$status" -ne 1 ] || die "another sweep is running in $folder"
 }
 
 interrupted() { # signal's number

@@ -131,9 +131,9 @@ def finish(options):
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced")}
     if counts["misplaced"]:
         say(f"{counts['misplaced']} cells misplaced: the pages were not on the node asked for; see matrix.csv")
-    for row in rows:
-        if row["status"] == "failed":
-            say(f"cell {row['cell']} failed: {row['reason']}")
+    failed = {(row["bench"], row["cpu"], row["mem_node"]): row["reason"] for row in rows if row["status"] == "failed"}
+    for (bench, cpu, mem_node), reason in failed.items():
+        say(f"{bench} on CPU {cpu}, memory node {mem_node}, failed: {reason}")
     print(f"data: {options.folder}/matrix.csv, samples.csv, environment.json")
     if options.no_pictures:
         print(f"pictures: harness/plot.py {options.folder}")

@@ -1,5 +1,6 @@
 """Heatmaps of a matrix: one figure for each bench, a panel for each variant, all panels on one colour scale."""
 
+import math
 import os
 
 import matplotlib
@@ -24,7 +25,7 @@ from .schema import UNITS  # noqa: E402
 PNG_DPI = 200  # twice matplotlib's own 100
 NO_VALUE_COLOUR = "#d9d9d9"
 INK, PAPER = "#111111", "#ffffff"
-MAX_WIDTH_IN = 16.0
+SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 
 # mark: (hatch, what the legend says)
 MARKS = {
@@ -42,19 +43,24 @@ class Geometry:
     def __init__(self, rows, columns, panels, min_width):
         dense = max(rows, columns)
         self.one_line = rows > 16
-        self.cell_w, self.cell_h = (1.3, 0.95) if dense <= 3 else (1.05, 0.78) if dense <= 5 else (0.86, 0.62)
+        self.cell_w, self.cell_h = (1.2, 0.9) if dense <= 3 else (1.05, 0.78) if dense <= 5 else (0.86, 0.62)
         self.value_pt, self.small_pt = (13, 9) if dense <= 3 else (11, 8) if dense <= 5 else (9, 6.5)
         if self.one_line:
             self.cell_w, self.cell_h, self.value_pt = 1.1, 0.26, 7.5
-        self.left, self.right, self.top, self.panel_title, self.below = 1.25, 1.35, 0.95, 0.35, 0.75
-        self.gap = 0.95
+        self.left, self.right, self.top, self.panel_title, self.below, self.gap = 1.25, 1.25, 0.85, 0.35, 0.7, 0.4
         self.panel_w, self.panel_h = columns * self.cell_w, rows * self.cell_h
-        fitting = max(1, int((MAX_WIDTH_IN - self.left - self.right + self.gap) // (self.panel_w + self.gap)))
-        self.bands = -(-panels // min(fitting, panels))
-        self.per_band = -(-panels // self.bands)
-        self.panels_w = self.per_band * (self.panel_w + self.gap) - self.gap
-        self.panels_h = self.bands * (self.panel_title + self.panel_h + self.below)
+        evenly = {-(-panels // bands) for bands in range(1, panels + 1)}
+        self.per_band = min(sorted(evenly), key=lambda count: self.distance_from_shape(count, panels))
+        self.panels_w, self.panels_h = self.extent(self.per_band, panels)
         self.width = max(self.left + self.panels_w + self.right, min_width)
+
+    def extent(self, per_band, panels):
+        return (per_band * (self.panel_w + self.gap) - self.gap,
+                -(-panels // per_band) * (self.panel_title + self.panel_h + self.below))
+
+    def distance_from_shape(self, per_band, panels):
+        width, height = self.extent(per_band, panels)
+        return abs(math.log((self.left + width + self.right) / (self.top + height) / SHAPE))
 
     def panel_box(self, index, height):
         """Left, bottom, width, height of a panel as fractions of a figure that is `height` inches high."""
@@ -136,7 +142,7 @@ def draw_scale(figure, scale, unit, size, height):
     left = (size.left + size.panels_w + 0.3) / size.width
     axes = figure.add_axes((left, bottom, 0.16 / size.width, panel_height))
     bar = figure.colorbar(scale, cax=axes)
-    bar.set_label(unit.label, fontsize=8)
+    bar.set_label(f"{unit.name}\n{unit.better}", fontsize=8, linespacing=1.3)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_linewidth(0.5)
 
@@ -168,17 +174,21 @@ def draw_cell(axes, x, y, row, local, scale, size):
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.5))
     words = layout.marks(row)
     if words:
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch=MARKS[words[0]][0], linewidth=0,
-                                 edgecolor=(*matplotlib.colors.to_rgb(ink), 0.55)))
+        axes.add_patch(inner(x, y, 0.012, size, fill=False, hatch=MARKS[words[0]][0], linewidth=0,
+                             edgecolor=(*matplotlib.colors.to_rgb(ink), 0.55)))
     if local:
-        inset = 0.045
-        axes.add_patch(Rectangle((x - 0.5 + inset, y - 0.5 + inset), 1 - 2 * inset, 1 - 2 * inset, fill=False,
-                                 edgecolor=ink, linewidth=1.1))
+        axes.add_patch(inner(x, y, 0.05, size, fill=False, edgecolor=ink, linewidth=1.1))
     lines = [(layout.value_words(row["median"]), size.value_pt)] if row["median"] is not None else []
     if row["penalty"] is not None:
         lines.append((layout.penalty_words(row["penalty"]), size.small_pt))
     lines.extend((word, size.small_pt) for word in words)
     write_lines(axes, x, y, lines, ink, colour, size)
+
+
+def inner(x, y, inset_in, size, **style):
+    """A rectangle that many inches inside the cell's edges."""
+    dx, dy = inset_in / size.cell_w, inset_in / size.cell_h
+    return Rectangle((x - 0.5 + dx, y - 0.5 + dy), 1 - 2 * dx, 1 - 2 * dy, **style)
 
 
 def write_lines(axes, x, y, lines, ink, colour, size):
@@ -204,7 +214,7 @@ def legend_handles(rows):
     present = {word for row in rows for word in layout.marks(row)}
     handles = []
     if any(row["cpu_node"] == row["mem_node"] for row in rows):
-        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1, label="local memory (penalty 1.00×)"))
+        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1, label="local memory, which penalties are over"))
     handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor="#555555", hatch=hatch, linewidth=0, label=label)
                    for word, (hatch, label) in MARKS.items() if word in present)
     return handles

@@ -51,10 +51,8 @@ def marks(row):
 
 
 def value_words(value):
-    """A measurement with the digits it deserves: 1,953 · 91.2 · 9.31"""
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.0f}" if value >= 200 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    """A measurement with three digits, more before the point: 1,953 · 171 · 91.2 · 9.31"""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def penalty_words(penalty):

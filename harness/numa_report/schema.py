@@ -24,14 +24,15 @@ CONDITIONS = ("allocator", "pages", "threads", "size_bytes")
 
 @dataclass(frozen=True)
 class Unit:
+    name: str
     higher_is_better: bool
-    label: str
+
+    @property
+    def better(self):
+        return "higher is better" if self.higher_is_better else "lower is better"
 
 
-UNITS = {
-    "ns": Unit(False, "ns, lower is better"),
-    "GB/s": Unit(True, "GB/s (10⁹ bytes a second), higher is better"),
-}
+UNITS = {unit.name: unit for unit in (Unit("ns", False), Unit("GB/s", True))}
 
 
 @dataclass(frozen=True)

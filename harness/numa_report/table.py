@@ -8,9 +8,8 @@ def render(rows):
     """One table for each bench and metric. Rows are those of matrix.csv."""
     blocks = []
     for (bench, _), part in layout.figures(rows).items():
-        unit = part[0]["unit"]
-        better = "higher" if UNITS[unit].higher_is_better else "lower"
-        blocks.append(f"{layout.title(bench)} in {unit}, {better} is better (penalty over local memory)\n"
+        unit = UNITS[part[0]["unit"]]
+        blocks.append(f"{layout.title(bench)} in {unit.name}, {unit.better} (penalty over local memory)\n"
                       + render_panels(layout.panels(part), layout.column_nodes(part)))
     return "\n\n".join(blocks)
 

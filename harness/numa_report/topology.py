@@ -80,8 +80,9 @@ def load(environ=os.environ):
     if not topology.nodes:
         raise ReportError("no description of this machine's nodes: sysfs is not readable and lstopo (hwloc) is "
                           "missing or failed; harness/setup.sh installs it")
-    if len(topology.nodes) == 1:  # where sizes are hidden, the only node has the memory we run from
-        next(iter(topology.nodes.values())).has_memory = True
+    if not any(node.has_memory for node in topology.nodes.values()):  # sizes are hidden, not zero: we run from some
+        for node in topology.nodes.values():
+            node.has_memory = True
     return topology
 
 
