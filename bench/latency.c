@@ -1,5 +1,4 @@
 /* Latency of a load: a chain of dependent loads through memory in random order. */
-#include <errno.h>
 #include <string.h>
 
 #include "clock.h"
@@ -20,7 +19,7 @@ static const struct session_program latency = {
     .unit = "ns",
     .about =
         "Latency of one load in ns (1 ns = 1e-9 s): each load's address is what the load before it\n"
-        "read, on one ring in random order through 256-byte slots. The ring is walked once before\n"
+        "read, on one ring in random order through every 64-byte line. The ring is walked once before\n"
         "timing, which proves that it is one and warms up. Counted: time over loads, address\n"
         "translation (TLB misses) included.\n",
     .size_help = "memory the ring spans (default: 256M, or 4 x all last-level caches if larger)",
@@ -43,17 +42,18 @@ static double take_sample(void ***at, uint64_t min_ns) {
 
 static int measure(const struct session *session, void *memory) {
     size_t size_bytes = session->size.value;
-    void **at = ring_build(memory, size_bytes, RING_SEED);
-    if (at == NULL) {
-        session_say(session, "cannot lay the ring: %s", strerror(errno));
+    struct ring ring;
+    int error = ring_build(&ring, memory, size_bytes, RING_SEED);
+    if (error != 0) {
+        session_say(session, "cannot lay the ring: %s", strerror(error));
         return SESSION_NOT_MEASURED;
     }
-    size_t length = ring_length(at, memory, size_bytes);
-    if (length != ring_slots(size_bytes)) {
-        session_say(session, "the ring is broken: back after %zu loads instead of %zu", length,
-                    ring_slots(size_bytes));
+    if (!ring_is_whole(&ring)) {
+        session_say(session, "the ring is broken: not back after exactly %zu loads",
+                    ring.slots * RING_LAPS);
         return SESSION_NOT_MEASURED;
     }
+    void **at = ring.starts[0];
     struct placement_region region = {memory, size_bytes, session->source.node};
     struct placement_verdict before = placement_verify(&region, 1);
 

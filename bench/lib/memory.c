@@ -14,9 +14,13 @@
 
 #include "units.h"
 
-/* libnuma's hook for failed system calls. Its own prints; memory_get reports errno once instead. */
+/* Of the last system call that failed inside libnuma, on this thread. */
+static _Thread_local int libnuma_errno;
+
+/* libnuma's hook for that (numa(3)). Its own version prints; here memory_get words it once. */
 void numa_error(char *where) {
     (void)where;
+    libnuma_errno = errno;
 }
 
 const char *memory_malloc_file(void) {
@@ -97,11 +101,11 @@ void *memory_get(const struct memory_source *source, size_t size_bytes, const ch
         return NULL;
     }
     numa_set_bind_policy(1); /* or libnuma would only prefer the node */
-    errno = 0;
+    libnuma_errno = 0;
     memory = numa_alloc_onnode(size_bytes, source->node);
-    if (memory != NULL && errno == 0)
+    if (memory != NULL && libnuma_errno == 0)
         return memory;
-    *why = strerror(errno != 0 ? errno : ENOMEM);
+    *why = strerror(memory == NULL ? ENOMEM : libnuma_errno);
     if (memory != NULL)
         numa_free(memory, size_bytes);
     return NULL;

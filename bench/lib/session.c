@@ -147,7 +147,8 @@ static bool check_node(const struct session *session, hwloc_const_bitmap_t usabl
     };
     enum topology_node answer =
         topology_check_node(session->topology, (unsigned)session->node.value);
-    if (answer == TOPOLOGY_NODE_USABLE)
+    /* With no node's memory known (a masked /sys) the kernel judges, when memory is asked for. */
+    if (answer == TOPOLOGY_NODE_USABLE || hwloc_bitmap_iszero(usable))
         return true;
     char line[256], list[128];
     list_ids(usable, list, sizeof list);

@@ -6,6 +6,8 @@
 bool topology_open(hwloc_topology_t *topology) {
     /* GPU memory that is a node of the kernel is a node here; hwloc before 2.11 hides it. */
     setenv("HWLOC_KEEP_NVIDIA_GPU_NUMA_NODES", "1", 0);
+    /* What hwloc cannot read shows in the answers; they are worded once, by the program. */
+    setenv("HWLOC_HIDE_ERRORS", "2", 0);
     if (hwloc_topology_init(topology) != 0)
         return false;
     if (hwloc_topology_set_flags(*topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) == 0 &&

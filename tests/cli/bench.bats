@@ -21,8 +21,10 @@ setup_file() {
 
 static int refused(const char *call) {
     const char *list = getenv("REFUSE");
+    if (list == NULL || strstr(list, call) == NULL)
+        return 0;
     errno = EPERM;
-    return list != NULL && strstr(list, call) != NULL;
+    return 1;
 }
 
 long syscall(long number, ...) {
@@ -227,10 +229,10 @@ lowest_memory_node() {
     run --separate-stderr env HWLOC_SYNTHETIC="$machine" HWLOC_THISSYSTEM=1 bench/latency --node 0
     complains 2 latency
     [[ $stderr == *"0 is not a node of this machine; nodes to choose from: 8" ]]
-    machine='pack:2 [numa(memory=0)] core:512 pu:1'
+    machine='[numa(memory=1073741824)] pack:2 [numa(memory=0)] core:512 pu:1'
     run --separate-stderr env HWLOC_SYNTHETIC="$machine" HWLOC_THISSYSTEM=1 bench/latency --node 1
     complains 2 latency
-    [[ $stderr == *"1 is a node without memory; nodes to choose from: none" ]]
+    [[ $stderr == *"1 is a node without memory; nodes to choose from: 2" ]]
 }
 
 @test "more than the node has: status 1 before anything is touched" {
@@ -296,10 +298,10 @@ lowest_memory_node() {
     [ "$status" -eq 1 ]
     [ -z "$output" ]
     [[ $stderr == *"cannot get memory: Operation not permitted"* ]]
-    refuse get_mempolicy bench/bandwidth "${QUICK[@]}" --node "$node" --csv
+    refuse mbind,get_mempolicy,move_pages bench/bandwidth "${QUICK[@]}" --node "$node" --csv
     [ "$status" -eq 1 ]
     [ -z "$output" ]
-    [[ $stderr == *"refuses memory policies"* ]]
+    [[ $stderr == *"cannot get memory: Operation not permitted"* ]]
 }
 
 @test "bandwidth --csv: five kernels, as many samples each" {

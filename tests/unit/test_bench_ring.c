@@ -11,160 +11,202 @@
 
 #include "bench/lib/ring.h"
 
-#define SLOTS 1000
+#define SLOTS      1000
+#define SIZE_BYTES (SLOTS * RING_SLOT_BYTES)
+#define LINES      (SLOTS * RING_LAPS)
 
-static void *ring_memory(size_t slots) {
-    void *memory = aligned_alloc(RING_SLOT_BYTES, slots * RING_SLOT_BYTES);
+/* Builds a ring in new memory; free(ring.memory) gives it back. */
+static struct ring new_ring(size_t slots, uint64_t seed) {
+    struct ring ring;
+    char *memory = aligned_alloc(RING_SLOT_BYTES, slots * RING_SLOT_BYTES);
     assert_non_null(memory);
     memset(memory, 0, slots * RING_SLOT_BYTES);
-    return memory;
+    assert_int_equal(ring_build(&ring, memory, slots * RING_SLOT_BYTES, seed), 0);
+    return ring;
 }
 
-static void ring_of_any_size_is_one_cycle(void **state) {
+static void free_ring(const struct ring *ring) {
+    free((void *)(uintptr_t)ring->memory);
+}
+
+static size_t offset_of(const struct ring *ring, void **at) {
+    return (size_t)((const char *)at - (const char *)ring->memory);
+}
+
+static void ring_of_any_size_is_whole(void **state) {
     (void)state;
     for (size_t slots = 2; slots <= 300; slots++) {
-        void *memory = ring_memory(slots);
-        void **first = ring_build(memory, slots * RING_SLOT_BYTES, slots);
-        assert_non_null(first);
-        assert_int_equal(ring_length(first, memory, slots * RING_SLOT_BYTES), slots);
-        free(memory);
+        struct ring ring = new_ring(slots, slots);
+        assert_int_equal(ring.slots, slots);
+        assert_true(ring_is_whole(&ring));
+        free_ring(&ring);
     }
 }
 
-static void every_slot_holds_one_pointer_of_the_ring(void **state) {
-    char visited[SLOTS] = {0};
-    char *memory = ring_memory(SLOTS);
-    void **at = ring_build(memory, SLOTS * RING_SLOT_BYTES, 1);
+/* Counted by plain walking: the proof that ring_is_whole is checked against. */
+static void ring_visits_every_line_once_and_comes_back(void **state) {
+    static char visited[LINES];
+    struct ring ring = new_ring(SLOTS, 1);
     (void)state;
-    for (size_t i = 0; i < SLOTS; i++, at = *at)
-        visited[(size_t)((char *)at - memory) / RING_SLOT_BYTES]++;
-    for (size_t i = 0; i < SLOTS; i++)
+    void **at = ring.starts[0];
+    for (size_t i = 0; i < LINES; i++, at = *at) {
+        assert_int_equal(offset_of(&ring, at) % RING_LINE_BYTES, 0);
+        visited[offset_of(&ring, at) / RING_LINE_BYTES]++;
+    }
+    assert_ptr_equal(at, ring.starts[0]);
+    for (size_t i = 0; i < LINES; i++)
         assert_int_equal(visited[i], 1);
-    free(memory);
+    free_ring(&ring);
 }
 
-/* Each line of the slots is used by about a quarter of them, so all sets of a cache are. */
-static void pointers_use_all_lines_of_a_slot(void **state) {
-    size_t on_line[RING_SLOT_BYTES / RING_LINE_BYTES] = {0};
-    char *memory = ring_memory(SLOTS);
-    void **at = ring_build(memory, SLOTS * RING_SLOT_BYTES, 1);
+static void a_lap_visits_every_slot_once(void **state) {
+    struct ring ring = new_ring(SLOTS, 1);
     (void)state;
-    for (size_t i = 0; i < SLOTS; i++, at = *at) {
-        size_t offset = (size_t)((char *)at - memory) % RING_SLOT_BYTES;
-        assert_int_equal(offset % RING_LINE_BYTES, 0);
-        on_line[offset / RING_LINE_BYTES]++;
+    void **at = ring.starts[0];
+    for (size_t lap = 0; lap < RING_LAPS; lap++) {
+        char visited[SLOTS] = {0};
+        assert_ptr_equal(at, ring.starts[lap]);
+        for (size_t i = 0; i < SLOTS; i++, at = *at)
+            visited[offset_of(&ring, at) / RING_SLOT_BYTES]++;
+        for (size_t i = 0; i < SLOTS; i++)
+            assert_int_equal(visited[i], 1);
     }
-    for (size_t line = 0; line < RING_SLOT_BYTES / RING_LINE_BYTES; line++)
-        assert_in_range(on_line[line], SLOTS / 5, SLOTS * 3 / 10);
-    free(memory);
+    free_ring(&ring);
 }
 
-/* A stride that prefetchers could follow would show as a common distance between neighbours. */
+/* Each line of the slots is used by about a quarter of them in a lap, so all sets of a cache are.
+ */
+static void a_lap_uses_all_lines_of_a_slot(void **state) {
+    size_t on_line[RING_LAPS] = {0};
+    struct ring ring = new_ring(SLOTS, 1);
+    (void)state;
+    void **at = ring.starts[0];
+    for (size_t i = 0; i < SLOTS; i++, at = *at)
+        on_line[offset_of(&ring, at) % RING_SLOT_BYTES / RING_LINE_BYTES]++;
+    for (size_t line = 0; line < RING_LAPS; line++)
+        assert_in_range(on_line[line], SLOTS / 5, SLOTS * 3 / 10);
+    free_ring(&ring);
+}
+
+/* The other half of a 128-byte pair is used two laps later or earlier, never in the next lap. */
+static void paired_lines_are_two_laps_apart(void **state) {
+    static size_t lap_of[LINES];
+    struct ring ring = new_ring(SLOTS, 1);
+    (void)state;
+    void **at = ring.starts[0];
+    for (size_t i = 0; i < LINES; i++, at = *at)
+        lap_of[offset_of(&ring, at) / RING_LINE_BYTES] = i / SLOTS;
+    for (size_t line = 0; line < LINES; line += 2)
+        assert_int_equal((lap_of[line] + 2) % RING_LAPS, lap_of[line + 1]);
+    free_ring(&ring);
+}
+
+/* A stride that prefetchers could follow would show as neighbours that follow each other. */
 static void order_is_not_a_stride(void **state) {
     size_t next_slot = 0;
-    char *memory = ring_memory(SLOTS);
-    void **at = ring_build(memory, SLOTS * RING_SLOT_BYTES, 1);
+    struct ring ring = new_ring(SLOTS, 1);
     (void)state;
-    for (size_t i = 0; i < SLOTS; i++) {
-        char *next = *at;
-        ptrdiff_t step = next - (char *)at;
-        next_slot += step > 0 && step < 2 * RING_SLOT_BYTES;
-        at = (void **)next;
+    void **at = ring.starts[0];
+    for (size_t i = 0; i < LINES; i++) {
+        void **next = *at;
+        size_t from = offset_of(&ring, at) / RING_SLOT_BYTES;
+        size_t to = offset_of(&ring, next) / RING_SLOT_BYTES;
+        next_slot += to == from + 1 || from == to + 1;
+        at = next;
     }
-    assert_in_range(next_slot, 0, SLOTS / 50);
-    free(memory);
+    assert_in_range(next_slot, 0, LINES / 50);
+    free_ring(&ring);
+}
+
+static size_t same_places(const struct ring *one, const struct ring *other) {
+    size_t same = 0;
+    void **a = one->starts[0], **b = other->starts[0];
+    for (size_t i = 0; i < SLOTS; i++, a = *a, b = *b)
+        same += offset_of(one, a) == offset_of(other, b);
+    return same;
 }
 
 static void seed_decides_the_order(void **state) {
-    size_t size_bytes = SLOTS * RING_SLOT_BYTES;
-    char *one = ring_memory(SLOTS), *other = ring_memory(SLOTS);
+    struct ring one = new_ring(SLOTS, 1), again = new_ring(SLOTS, 1), other = new_ring(SLOTS, 2);
     (void)state;
-    void **a = ring_build(one, size_bytes, 1), **b = ring_build(other, size_bytes, 1);
-    for (size_t i = 0; i < SLOTS; i++, a = *a, b = *b)
-        assert_int_equal((char *)a - one, (char *)b - other);
-    a = ring_build(one, size_bytes, 1);
-    b = ring_build(other, size_bytes, 2);
-    size_t same = 0;
-    for (size_t i = 0; i < SLOTS; i++, a = *a, b = *b)
-        same += (char *)a - one == (char *)b - other;
-    assert_in_range(same, 1, SLOTS / 20);
-    free(one);
-    free(other);
+    assert_int_equal(same_places(&one, &again), SLOTS);
+    assert_in_range(same_places(&one, &other), 1, SLOTS / 20);
+    free_ring(&one);
+    free_ring(&again);
+    free_ring(&other);
 }
 
-/* A pointer that skips ahead leaves a shorter ring. */
-static void a_cut_ring_is_found(void **state) {
-    size_t size_bytes = SLOTS * RING_SLOT_BYTES;
-    void *memory = ring_memory(SLOTS);
-    void **first = ring_build(memory, size_bytes, 1);
+/* In every lap: a pointer that skips one leaves a shorter ring, one to itself or to the start of
+ * the memory a loop, and one out of the memory no ring at all. */
+static void a_ring_cut_anywhere_is_found(void **state) {
+    struct ring ring = new_ring(SLOTS, 1);
     (void)state;
-    void **second = *first;
-    *first = *second;
-    assert_int_equal(ring_length(first, memory, size_bytes), SLOTS - 1);
-    free(memory);
-}
-
-/* A walk that falls into a loop without its start never comes back. */
-static void a_loop_that_misses_the_start_is_found(void **state) {
-    size_t size_bytes = SLOTS * RING_SLOT_BYTES;
-    void *memory = ring_memory(SLOTS);
-    void **first = ring_build(memory, size_bytes, 1);
-    (void)state;
-    void **second = *first;
-    *second = second;
-    assert_int_equal(ring_length(first, memory, size_bytes), 0);
-    free(memory);
-}
-
-static void a_pointer_out_of_the_memory_is_found(void **state) {
-    size_t size_bytes = SLOTS * RING_SLOT_BYTES;
-    char *memory = ring_memory(SLOTS);
-    void **first = ring_build(memory, size_bytes, 1);
-    (void)state;
-    void **second = *first;
-    void *const outside[] = {NULL, memory + size_bytes, (char *)first + 1};
-    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
-        *second = outside[i];
-        assert_int_equal(ring_length(first, memory, size_bytes), 0);
+    void **at = ring.starts[0];
+    for (size_t i = 0; i < LINES; i += 97) {
+        void **second = *at;
+        char *end = (char *)(uintptr_t)ring.memory + SIZE_BYTES;
+        void *const wrong[] = {*second, at, ring.starts[0], NULL, end, (char *)second + 1};
+        for (size_t w = 0; w < sizeof wrong / sizeof wrong[0]; w++) {
+            void *right = *at;
+            *at = wrong[w];
+            assert_false(ring_is_whole(&ring));
+            *at = right;
+        }
+        assert_true(ring_is_whole(&ring));
+        for (size_t step = 0; step < 97; step++)
+            at = *at;
     }
-    free(memory);
+    free_ring(&ring);
+}
+
+/* Laps that each close on themselves are four rings, not one. */
+static void four_short_rings_are_found(void **state) {
+    struct ring ring = new_ring(SLOTS, 1);
+    void **at = ring.starts[0];
+    (void)state;
+    for (size_t lap = 0; lap < RING_LAPS; lap++) {
+        void **last = at;
+        for (size_t i = 0; i < SLOTS; i++, at = *at)
+            last = at;
+        *last = ring.starts[lap];
+    }
+    assert_false(ring_is_whole(&ring));
+    free_ring(&ring);
 }
 
 static void chase_follows_whole_turns(void **state) {
-    size_t size_bytes = SLOTS * RING_SLOT_BYTES;
-    void *memory = ring_memory(SLOTS);
-    void **first = ring_build(memory, size_bytes, 1);
+    struct ring ring = new_ring(SLOTS, 1);
+    void **first = ring.starts[0];
     (void)state;
     assert_ptr_equal(ring_chase(first, 0), first);
     void **at = first;
     for (size_t i = 0; i < RING_UNROLL; i++)
         at = *at;
     assert_ptr_equal(ring_chase(first, 1), at);
-    assert_ptr_equal(ring_chase(first, SLOTS * RING_UNROLL), first);
-    free(memory);
+    assert_ptr_equal(ring_chase(first, LINES * RING_UNROLL), first);
+    free_ring(&ring);
 }
 
 static void too_small_or_too_large_is_refused(void **state) {
     char memory[RING_SLOT_BYTES * 2];
+    struct ring ring;
     (void)state;
-    errno = 0;
-    assert_null(ring_build(memory, 2 * RING_SLOT_BYTES - 1, 1));
-    assert_int_equal(errno, EINVAL);
-    errno = 0;
-    assert_null(ring_build(memory, ((size_t)UINT32_MAX + 1) * RING_SLOT_BYTES, 1));
-    assert_int_equal(errno, EINVAL);
+    assert_int_equal(ring_build(&ring, memory, 2 * RING_SLOT_BYTES - 1, 1), EINVAL);
+    assert_int_equal(ring_build(&ring, memory, ((size_t)UINT32_MAX + 1) * RING_SLOT_BYTES, 1),
+                     EINVAL);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ring_of_any_size_is_one_cycle),
-        cmocka_unit_test(every_slot_holds_one_pointer_of_the_ring),
-        cmocka_unit_test(pointers_use_all_lines_of_a_slot),
+        cmocka_unit_test(ring_of_any_size_is_whole),
+        cmocka_unit_test(ring_visits_every_line_once_and_comes_back),
+        cmocka_unit_test(a_lap_visits_every_slot_once),
+        cmocka_unit_test(a_lap_uses_all_lines_of_a_slot),
+        cmocka_unit_test(paired_lines_are_two_laps_apart),
         cmocka_unit_test(order_is_not_a_stride),
         cmocka_unit_test(seed_decides_the_order),
-        cmocka_unit_test(a_cut_ring_is_found),
-        cmocka_unit_test(a_loop_that_misses_the_start_is_found),
-        cmocka_unit_test(a_pointer_out_of_the_memory_is_found),
+        cmocka_unit_test(a_ring_cut_anywhere_is_found),
+        cmocka_unit_test(four_short_rings_are_found),
         cmocka_unit_test(chase_follows_whole_turns),
         cmocka_unit_test(too_small_or_too_large_is_refused),
     };
