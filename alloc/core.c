@@ -25,7 +25,7 @@ static __attribute__((noinline)) void *allocate_large(size_t size, size_t alignm
         return no_memory();
     void *block;
     *zeroed = true;
-    if (size <= SPAN_SIZE_MAX && alignment <= SPAN_SIZE_MAX)
+    if (size <= na.span_size_max && alignment <= na.span_size_max)
         block = span_allocate(pool_here(), size == 0 ? 1 : size, alignment, zeroed);
     else
         block = huge_allocate(pool_here(), size == 0 ? 1 : size, alignment);
@@ -128,6 +128,17 @@ static slow_path void free_foreign(const void *pointer) {
     say_line(parts, 3);
 }
 
+/* Gives a thread that has freed but never allocated its own place to count. */
+static inline void count_remote_free(void) {
+    if (unlikely(tls.thread == &no_thread && !tls.ended)) {
+        int saved_errno = errno;
+        (void)thread_attach();
+        errno = saved_errno;
+    }
+    uint64_t before = atomic_load_explicit(&tls.thread->remote_frees, memory_order_relaxed);
+    atomic_store_explicit(&tls.thread->remote_frees, before + 1, memory_order_relaxed);
+}
+
 /* A free of a block that is not in one of this thread's pages. */
 static __attribute__((noinline)) void free_elsewhere(struct segment *segment, struct page *page,
                                                      void *pointer) {
@@ -141,8 +152,7 @@ static __attribute__((noinline)) void free_elsewhere(struct segment *segment, st
     default:
         if (unlikely(page->owner == NULL))
             die_of_misuse("invalid pointer, or freed twice:", pointer);
-        if (tls.thread != &no_thread)
-            tls.thread->remote_frees++;
+        count_remote_free();
         page_free_remote(page, pointer);
     }
 }
@@ -193,9 +203,9 @@ static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
 /* A block that has no page, resized to something that has none either, where it stands or by moving
  * its pages; NULL when it must be copied. */
 static void *resize_without_copy(struct segment *segment, void *pointer, size_t size) {
-    if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= SPAN_SIZE_MAX)
+    if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= na.span_size_max)
         return span_resize(segment, pointer, size) ? pointer : NULL;
-    if (segment->kind == SEGMENT_HUGE && size > SPAN_SIZE_MAX)
+    if (segment->kind == SEGMENT_HUGE && size > na.span_size_max)
         return huge_resize(segment, pointer, size);
     return NULL;
 }

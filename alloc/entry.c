@@ -170,10 +170,8 @@ exported void malloc_stats(void) {
 
 /* glibc's XML in outline: the totals, and a row for each size class in use. */
 exported int malloc_info(int options, FILE *stream) {
-    if (options != 0) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (options != 0)
+        return EINVAL;
     struct heap_stats stats;
     stats_gather(&stats);
     fprintf(stream, "<malloc version=\"numa_alloc-1\">\n<sizes>\n");

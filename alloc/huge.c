@@ -69,7 +69,7 @@ static void huge_check(const struct segment *head, const void *block) {
 static void huge_free(struct segment *head, void *block) {
     huge_check(head, block);
     segment_unregister(head);
-    sys_unmap(head->base, head->huge_bytes);
+    sys_unmap_aligned(head->base, head->huge_bytes);
     huge_count(head->pool, -1, head->huge_bytes, 0);
     huge_head_spare(head);
 }
@@ -86,7 +86,7 @@ static bool huge_move(struct segment *head, size_t bytes) {
     if (moved)
         head->base = target;
     else
-        sys_unmap(target, bytes);
+        sys_unmap_aligned(target, bytes);
     segment_register(head);
     return moved;
 }

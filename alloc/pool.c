@@ -9,6 +9,10 @@
 /* 1 GiB: one mbind and at most a few mappings for 32 segments. */
 #define ARENA_BYTES (1 * GIB)
 
+/* Under a limit on address space an arena must not starve the program's own mappings: then segments
+ * are mapped one by one and only in part, though each keeps its aligned range to itself. */
+#define LIMITED_SEGMENT_BYTES (4 * MIB)
+
 /* Free memory is given back after this long, so that what is freed and soon wanted again stays. */
 #define PURGE_DELAY_MS 100
 
@@ -53,17 +57,12 @@ static void segment_list(struct segment *segment, struct segment **list) {
 static void segment_relist(struct segment *segment) {
     struct pool *pool = segment->pool;
     struct segment **list = NULL;
-    uint64_t any = 0, all = ~(uint64_t)0;
-    for (unsigned word = 0; word < SLICE_WORDS; word++) {
-        any |= segment->free_map[word];
-        all &= segment->free_map[word];
-    }
-    if (all == ~(uint64_t)0) {
+    if (segment->free_slices == segment->slices) {
         segment->kind = SEGMENT_UNUSED;
         list = &pool->unused;
-    } else if (any != 0 && segment->kind < PAGED_KINDS) {
+    } else if (segment->free_slices != 0 && segment->kind < PAGED_KINDS) {
         list = &pool->paged[segment->kind];
-    } else if (any != 0) {
+    } else if (segment->free_slices != 0) {
         segment->largest_run = (uint16_t)slices_largest_run(segment->free_map);
         list = &pool->spans[floor_log2(segment->largest_run)];
     }
@@ -76,7 +75,7 @@ static void segment_relist(struct segment *segment) {
 
 /* Takes address space for more segments: a whole arena, or less where that much is refused. */
 static bool pool_map_arena(struct pool *pool) {
-    for (size_t bytes = na.arena_bytes; bytes >= SEGMENT_SIZE; bytes /= 2) {
+    for (size_t bytes = na.arena_bytes; bytes >= na.segment_bytes; bytes /= 2) {
         uintptr_t start = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_READ | PROT_WRITE);
         if (start == 0)
             continue;
@@ -105,8 +104,9 @@ static struct segment *pool_carve_segment(struct pool *pool) {
     segment->base = pool->arena_next;
     segment->pool = pool;
     segment->kind = SEGMENT_UNUSED;
-    memset(segment->free_map, 0xff, sizeof segment->free_map);
-    pool->arena_next += SEGMENT_SIZE;
+    segment->slices = segment->free_slices = (uint16_t)(na.segment_bytes / SLICE_SIZE);
+    slices_set(segment->free_map, 0, segment->slices);
+    pool->arena_next += na.segment_bytes;
     pool->segments++;
     segment->next_all = atomic_load_explicit(&pool->all, memory_order_relaxed);
     atomic_store_explicit(&pool->all, segment, memory_order_release);
@@ -177,6 +177,7 @@ static struct run segment_take(struct segment *segment, enum segment_kind kind, 
     struct run run = {segment, slice, !slices_any(segment->touched_map, slice, count)};
     slices_clear(segment->free_map, slice, count);
     slices_set(segment->touched_map, slice, count);
+    segment->free_slices = (uint16_t)(segment->free_slices - count);
     segment_relist(segment);
     pool->slices_used += count;
     if (pool->slices_used > pool->slices_used_peak)
@@ -226,6 +227,7 @@ static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsig
 static void pool_return_run_locked(struct segment *segment, unsigned slice, unsigned count) {
     struct pool *pool = segment->pool;
     slices_set(segment->free_map, slice, count);
+    segment->free_slices = (uint16_t)(segment->free_slices + count);
     segment_relist(segment);
     pool->slices_used -= count;
     if (pool->purge_due_ms == 0)

@@ -12,6 +12,8 @@ static struct runtime {
     unsigned pool_count;
     uint16_t pool_of_node[NODE_IDS_MAX]; /* policy local: where a CPU of that node allocates */
     size_t arena_bytes;                  /* how much address space to take at a time */
+    size_t segment_bytes;                /* how much of a segment's address range is used */
+    size_t span_size_max;                /* larger blocks are mappings of their own */
     _Atomic(bool) warned;                /* the one line about a refused policy is out */
     _Atomic(bool) warned_foreign;
     _Atomic(uint64_t) foreign_frees;

@@ -1,17 +1,19 @@
-/* Blocks above 64 KiB and up to 16 MiB: runs of slices in span segments. They have no owner: any
- * thread gives one straight back to its own pool. */
+/* Blocks above 64 KiB and up to half a segment, 16 MiB as a rule: runs of slices in span segments.
+ * They have no owner: any thread gives one straight back to its own pool. */
 #pragma once
 
 #include "pool.c"
 
-#define SPAN_SIZE_MAX (SEGMENT_SIZE / 2)
+/* What a span's block_size is rounded to: the rest of its last slice is not promised to the caller,
+ * and so not touched. */
+#define SPAN_GRAIN (4 * KIB)
 
 static unsigned span_slices(size_t size_bytes) {
     return (unsigned)(align_up(size_bytes, SLICE_SIZE) / SLICE_SIZE);
 }
 
-/* A block of at least `size_bytes` (1 to SPAN_SIZE_MAX) at a multiple of `alignment` (at most
- * SPAN_SIZE_MAX). Sets *zeroed when its memory is known to read as zero. NULL: no memory. */
+/* A block of at least `size_bytes` (1 to na.span_size_max) at a multiple of `alignment` (at most
+ * that). Sets *zeroed when its memory is known to read as zero. NULL: no memory. */
 static void *span_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
     unsigned count = span_slices(size_bytes);
     unsigned slice_alignment = alignment > SLICE_SIZE ? (unsigned)(alignment / SLICE_SIZE) : 1;
@@ -20,7 +22,7 @@ static void *span_allocate(struct pool *pool, size_t size_bytes, size_t alignmen
         return NULL;
     struct page *page = &run.segment->pages[run.slice];
     page->owner = NULL;
-    page->block_size = (uint32_t)(count * SLICE_SIZE);
+    page->block_size = (uint32_t)align_up(size_bytes, SPAN_GRAIN);
     *zeroed = run.zeroed;
     return (void *)(run.segment->base + run.slice * SLICE_SIZE);
 }
@@ -38,7 +40,7 @@ static struct page *span_of(struct segment *segment, const void *block, unsigned
 static void span_free(struct segment *segment, void *block) {
     unsigned slice;
     struct page *page = span_of(segment, block, &slice);
-    unsigned count = page->block_size >> SLICE_SHIFT;
+    unsigned count = span_slices(page->block_size);
     page->block_size = 0;
     pool_return_run(segment, slice, count);
 }
@@ -48,7 +50,7 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
     unsigned slice;
     struct page *page = span_of(segment, block, &slice);
     struct pool *pool = segment->pool;
-    unsigned old_count = page->block_size >> SLICE_SHIFT, new_count = span_slices(new_bytes);
+    unsigned old_count = span_slices(page->block_size), new_count = span_slices(new_bytes);
     bool fits = true;
     lock_take(&pool->lock);
     if (new_count < old_count) {
@@ -62,6 +64,6 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
     }
     lock_release(&pool->lock);
     if (fits)
-        page->block_size = (uint32_t)(new_count * SLICE_SIZE);
+        page->block_size = (uint32_t)align_up(new_bytes, SPAN_GRAIN);
     return fits;
 }

@@ -67,7 +67,7 @@ static void stats_gather(struct heap_stats *stats) {
     for (struct thread *thread = atomic_load_explicit(&threads.all, memory_order_acquire);
          thread != NULL; thread = thread->next_all) {
         stats->threads++;
-        stats->remote_frees += thread->remote_frees;
+        stats->remote_frees += atomic_load_explicit(&thread->remote_frees, memory_order_relaxed);
         stats->node_switches += thread->node_switches;
     }
 }

@@ -72,18 +72,44 @@ static void sys_unmap(uintptr_t start, size_t size_bytes) {
         (void)sys_call(SYS_munmap, (long)start, (long)size_bytes, 0, 0, 0, 0);
 }
 
-/* Memory whose start is a multiple of `alignment`: maps more and gives the ends back. */
+/* Where the next aligned mapping is asked for: below the last one. Only a hint, so races are
+ * benign. */
+static _Atomic(uintptr_t) sys_aligned_hint;
+
+/* Memory whose start is a multiple of `alignment`: one call where the hint is free; else maps more
+ * and gives the ends back. Returns 0 when refused. */
 static uintptr_t sys_map_aligned(size_t size_bytes, size_t alignment, int protection) {
     size_t padded_bytes;
     if (__builtin_add_overflow(size_bytes, alignment, &padded_bytes))
         return 0;
-    uintptr_t raw = sys_map(0, padded_bytes, protection, 0);
-    if (raw == 0)
-        return 0;
-    uintptr_t start = align_up(raw, alignment);
-    sys_unmap(raw, start - raw);
-    sys_unmap(start + size_bytes, raw + padded_bytes - (start + size_bytes));
+    uintptr_t hint = atomic_load_explicit(&sys_aligned_hint, memory_order_relaxed);
+    uintptr_t start = hint < padded_bytes ? 0 : (hint - size_bytes) & ~(alignment - 1);
+    if (start != 0) {
+        uintptr_t got = sys_map(start, size_bytes, protection, 0);
+        if (got != start) {
+            sys_unmap(got, got == 0 ? 0 : size_bytes);
+            start = 0;
+        }
+    }
+    if (start == 0) {
+        uintptr_t raw = sys_map(0, padded_bytes, protection, 0);
+        if (raw == 0)
+            return 0;
+        start = align_up(raw, alignment);
+        sys_unmap(raw, start - raw);
+        sys_unmap(start + size_bytes, raw + padded_bytes - (start + size_bytes));
+    }
+    atomic_store_explicit(&sys_aligned_hint, start, memory_order_relaxed);
     return start;
+}
+
+/* Unmaps what sys_map_aligned gave. Mapping and unmapping in a loop stays at one address, so that
+ * page tables and tables indexed by address do not grow with the number of rounds. */
+static void sys_unmap_aligned(uintptr_t start, size_t size_bytes) {
+    sys_unmap(start, size_bytes);
+    uintptr_t expected = start;
+    (void)atomic_compare_exchange_strong_explicit(&sys_aligned_hint, &expected, start + size_bytes,
+                                                  memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Grows or shrinks a mapping where it stands. */

@@ -269,9 +269,10 @@ static slow_path void runtime_set_up(void) {
     }
     topology_read(&na.topology, SYSFS_NODE_ROOT, NULL);
     read_config_or_exit();
-    /* Under a limit on address space an arena's worth must not starve the program's own mappings.
-     */
-    na.arena_bytes = sys_address_space_limit() == SIZE_MAX ? ARENA_BYTES : SEGMENT_SIZE;
+    bool limited = sys_address_space_limit() != SIZE_MAX;
+    na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
+    na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
+    na.span_size_max = na.segment_bytes / 2;
     set_up_pools();
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store_explicit(&na.ready, true, memory_order_release);

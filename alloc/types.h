@@ -84,6 +84,8 @@ struct segment {
     struct pool *pool;
     uint8_t kind;         /* enum segment_kind */
     uint8_t page_shift;   /* address to index in pages[]; SEGMENT_SHIFT where there is only one */
+    uint16_t slices;      /* SEGMENT_SLICES, fewer where address space is limited */
+    uint16_t free_slices; /* == bits in free_map */
     uint16_t largest_run; /* free slices in a row, kept for span segments only */
     size_t huge_bytes;
     struct segment *next; /* in the pool's list `listed_in` */
@@ -145,7 +147,7 @@ struct thread {
     unsigned node_mismatches; /* in a row: policy local, running on another node */
     unsigned refills;
     unsigned exit_rounds;
-    uint64_t remote_frees;
+    _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
     struct heap *heaps[]; /* one a pool, made when first needed */
 };
