@@ -43,7 +43,7 @@ if __name__ == "__main__":
     parsed = parse_arguments(sys.argv[1:])
     missing = missing_modules()
     if missing:
-        if os.path.realpath(sys.executable) != os.path.realpath(SYSTEM_PYTHON) and os.path.exists(SYSTEM_PYTHON):
+        if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
             os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, os.path.abspath(__file__), *sys.argv[1:]])
         sys.exit(f"plot.py: {sys.executable} has no {' and no '.join(missing)}; harness/setup.sh installs it")
     sys.exit(main(parsed.path))

@@ -1,0 +1,118 @@
+"""matrix.csv: the arithmetic of penalties and intervals, and what each status means."""
+
+import numpy
+import pytest
+from conftest import machine, sample
+
+from numa_report import summary
+from numa_report.plan import Job
+
+
+def cells(values, placement="verified", **changes):
+    """Samples of one cell; values is a list for each round."""
+    return [sample(value=value, round=r, sample=k, placement=placement, **changes)
+            for r, of_round in enumerate(values, 1) for k, value in enumerate(of_round, 1)]
+
+
+def only(rows):
+    assert len(rows) == 1
+    return rows[0]
+
+
+STEADY = [[100, 101, 99, 100, 100]] * 3
+
+
+def test_median_mad_and_counts_are_over_all_rounds():
+    row = only(summary.summarise(cells([[98, 100, 102], [100, 101, 104], [99, 100, 101]])))
+    assert (row["median"], row["mad"], row["samples"], row["rounds"]) == (100, 1, 9, 3)
+    assert row["ci_low"] <= 100 <= row["ci_high"]
+
+
+def test_interval_covers_the_true_median_about_95_times_in_100():
+    random = numpy.random.default_rng(1)
+    covered = 0
+    for trial in range(300):
+        low, high = summary.bootstrap_interval(random.normal(100, 3, 41), seed=trial)
+        covered += low <= 100 <= high
+    assert 0.91 <= covered / 300 <= 0.99
+
+
+def test_the_same_samples_give_the_same_interval():
+    assert summary.summarise(cells(STEADY)) == summary.summarise(cells(STEADY))
+
+
+def test_latency_penalty_is_remote_over_local():
+    rows = summary.summarise(cells(STEADY) + cells([[180, 180, 181]] * 3, mem_node=1))
+    assert [row["penalty"] for row in rows] == [1.0, pytest.approx(1.8)]
+
+
+def test_bandwidth_penalty_is_local_over_remote():
+    rows = summary.summarise(cells([[20, 20, 20]] * 3, bench="bandwidth")
+                             + cells([[8, 8, 8]] * 3, bench="bandwidth", mem_node=1))
+    assert [row["penalty"] for row in rows] == [1.0, pytest.approx(2.5)]
+
+
+def test_penalty_is_over_the_local_cell_of_the_same_cpu_node():
+    fast, slow = cells([[50] * 3] * 3, cpu=4, cpu_node=1, mem_node=1), cells([[100] * 3] * 3)
+    far = cells([[150] * 3] * 3, cpu=4, cpu_node=1, mem_node=0)
+    penalty = {(row["cpu_node"], row["mem_node"]): row["penalty"] for row in summary.summarise(fast + slow + far)}
+    assert penalty == {(0, 0): 1.0, (1, 1): 1.0, (1, 0): 3.0}
+
+
+def test_penalty_is_within_one_variant():
+    rows = summary.summarise(machine([0, 1], [0, 1], benches=("bandwidth",)))
+    assert {round(row["penalty"], 3) for row in rows if row["mem_node"] == row["cpu_node"]} == {1.0}
+    assert {round(row["penalty"], 3) for row in rows if row["mem_node"] != row["cpu_node"]} == {1.68}
+
+
+def test_a_cpu_node_without_memory_has_no_penalty():
+    rows = summary.summarise(cells(STEADY, cpu=4, cpu_node=1, mem_node=0))
+    assert only(rows)["penalty"] is None
+
+
+def test_nothing_is_compared_with_a_misplaced_local_cell():
+    rows = summary.summarise(cells(STEADY, placement="failed") + cells(STEADY, mem_node=1))
+    assert [(row["status"], row["penalty"]) for row in rows] == [("misplaced", None), ("ok", None)]
+
+
+def test_steady_rounds_are_ok():
+    assert only(summary.summarise(cells(STEADY)))["status"] == "ok"
+
+
+@pytest.mark.parametrize("values, reason", [
+    ([[100, 100]], "2 samples"),
+    ([[80, 120, 85, 118, 99, 108, 91]], "interval spans"),
+    ([[100] * 20, [100] * 20, [112] * 20], "rounds' medians differ by 12 %"),
+])
+def test_noisy_cells_say_why(values, reason):
+    row = only(summary.summarise(cells(values)))
+    assert row["status"] == "noisy" and reason in row["reason"]
+
+
+def test_outliers_are_counted_and_kept():
+    row = only(summary.summarise(cells([[100, 101, 99, 100, 101, 99, 100, 250]])))
+    assert (row["outliers"], row["samples"], row["median"]) == (1, 8, 100)
+
+
+def test_the_worst_placement_of_a_cell_counts():
+    rows = cells(STEADY)
+    rows[3].update(placement="unverified", placed_fraction=None)
+    assert only(summary.summarise(rows))["placement"] == "unverified"
+    rows[5].update(placement="failed", placed_fraction=0.5)
+    row = only(summary.summarise(rows))
+    assert (row["placement"], row["placed_fraction"], row["status"]) == ("failed", 0.5, "misplaced")
+
+
+def test_a_cell_that_failed_in_one_round_is_failed_and_keeps_the_others():
+    job = Job(2, 2, "latency", 0, 0, 0)
+    row = only(summary.summarise(cells(STEADY[:2]), {job: "exit status 1: no memory"}, [job]))
+    assert (row["status"], row["median"], row["penalty"]) == ("failed", 100, None)
+    assert row["reason"] == "round 2: exit status 1: no memory"
+
+
+def test_a_job_without_samples_has_a_row_for_each_variant():
+    failed, skipped = Job(1, 1, "bandwidth", 0, 0, 0), Job(None, None, "latency", 4, 1, 0, "hidden by the cpuset")
+    rows = summary.summarise([], {failed: "timed out"}, [failed, skipped], "a run", "a host")
+    assert [(row["bench"], row["status"]) for row in rows] == [("latency", "skipped")] + [("bandwidth", "failed")] * 5
+    assert rows[0]["reason"] == "hidden by the cpuset" and rows[0]["host"] == "a host"
+    assert [row["variant"] for row in rows[1:]] == ["copy", "scale", "add", "triad", "sum"]
