@@ -11,7 +11,13 @@ struct lock {
     _Atomic(uint32_t) word;
 };
 
+/* Set in a thread that holds every lock across its fork: other libraries' fork handlers may
+ * allocate meanwhile, and what they would lock is theirs already. */
+static __thread bool lock_holds_all __attribute__((tls_model("initial-exec")));
+
 static slow_path void lock_wait(struct lock *lock) {
+    if (lock_holds_all)
+        return;
     for (int spin = 0; spin < 64; spin++) {
         uint32_t expected = LOCK_FREE;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == LOCK_FREE &&
@@ -34,6 +40,8 @@ static inline void lock_take(struct lock *lock) {
 }
 
 static inline void lock_release(struct lock *lock) {
+    if (unlikely(lock_holds_all))
+        return;
     if (unlikely(atomic_exchange_explicit(&lock->word, LOCK_FREE, memory_order_release) ==
                  LOCK_CONTENDED))
         sys_futex_wake_one(&lock->word);

@@ -173,9 +173,11 @@ static void fork_prepare(void) {
         lock_take(&na.pools[i].lock);
     lock_take(&huge.lock);
     lock_take(&meta.lock);
+    lock_holds_all = true;
 }
 
 static void fork_in_parent(void) {
+    lock_holds_all = false;
     lock_release(&meta.lock);
     lock_release(&huge.lock);
     for (unsigned i = na.pool_count; i-- > 0;)
@@ -186,6 +188,7 @@ static void fork_in_parent(void) {
 /* The parent's other threads do not exist here and were stopped anywhere: what they own is not
  * adopted. Blocks in it stay valid and can be freed; the memory is not used again. */
 static void fork_in_child(void) {
+    lock_holds_all = false;
     lock_reset(&meta.lock);
     lock_reset(&huge.lock);
     for (unsigned i = 0; i < na.pool_count; i++)
