@@ -25,7 +25,7 @@ def parse_arguments(arguments):
 
 
 def main(path):
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
     from numa_report import runs
     from numa_report.errors import run_main
 

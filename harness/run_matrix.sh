@@ -43,7 +43,7 @@ bad_value() { # option, value, what is accepted
     die "$1: '$2' is not accepted; $3" 2
 }
 
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd -P)
 bench=latency,bandwidth rounds=3 timeout=300 seed=$((SRANDOM % 1000000000))
 size='' cpus='' mem_nodes='' out='' resume='' all_cpus=0 dry_run=0 pictures=1 sweep_option=''
 
@@ -108,7 +108,9 @@ set_option() {
 
 # Sets python to an interpreter that has what the reports need.
 find_python() {
-    local needs='import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("numpy", "matplotlib"))))'
+    local needs='import sys; del sys.path[0]
+from importlib.util import find_spec
+sys.exit(not (find_spec("numpy") and find_spec("matplotlib")))'
     for python in /usr/bin/python3 python3; do
         "$python" -c "$needs" 2>/dev/null && return
     done
@@ -129,8 +131,11 @@ check_tools() {
     done
 }
 
+# Not `python -m`: that would let a file in the user's folder stand in for a module.
 report() {
-    PYTHONPATH=$root/harness "$python" -m numa_report "$@" --root "$root" --folder "$folder"
+    "$python" -c 'import sys; sys.path[0] = sys.argv.pop(1)
+from numa_report import sweep
+sys.exit(sweep.main(sys.argv[1:]))' "$root/harness" "$@" --root "$root" --folder "$folder"
 }
 
 prepare() {
@@ -161,7 +166,8 @@ interrupted() { # signal's number
 
 run_commands() {
     local bar=()
-    [ ! -t 2 ] || bar=(--bar)
+    # The bar asks /dev/tty for its width; a console without a controlling terminal would complain each time.
+    if [ -t 2 ] && { : </dev/tty; } 2>/dev/null; then bar=(--bar); fi
     trap 'interrupted 1' HUP
     trap 'interrupted 2' INT
     trap 'interrupted 15' TERM

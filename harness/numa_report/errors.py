@@ -34,6 +34,8 @@ def run_main(name, main):
     except BrokenPipeError:  # the reader (head, less) has left; keep Python from flushing at exit
         sys.stdout = None
         return 1
+    except KeyboardInterrupt:
+        status, line = 130, "interrupted"
     except OSError as error:
         status, line = 1, f"{error.filename or 'input/output'}: {error.strerror or error}"
     print(f"{name}: {line}", file=sys.stderr)

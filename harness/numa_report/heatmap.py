@@ -13,8 +13,8 @@ matplotlib.rcParams.update({
     "hatch.linewidth": 0.6,
 })
 
+from matplotlib import cm  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.cm import ScalarMappable  # noqa: E402
 from matplotlib.colors import Normalize  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Patch, Rectangle  # noqa: E402
@@ -133,8 +133,8 @@ def colour_scale(rows, unit):
     values = [row["median"] for row in rows if row["median"] is not None]
     if not values:
         return None
-    colours = matplotlib.colormaps["cividis_r" if unit.higher_is_better else "cividis"]
-    return ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values))), colours)
+    colours = cm.cividis_r if unit.higher_is_better else cm.cividis
+    return cm.ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values))), colours)
 
 
 def draw_scale(figure, scale, unit, size, height):

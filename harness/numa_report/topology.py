@@ -78,6 +78,9 @@ def load(environ=os.environ):
     elif is_this_machine(environ):
         limit_to_process(topology, "/proc/self/status")
     if not topology.nodes:
+        made_up = [f"{name}={environ[name]}" for name in MADE_UP if environ.get(name)]
+        if made_up:
+            raise ReportError(f"hwloc finds no machine in {made_up[0]}")
         raise ReportError("no description of this machine's nodes: sysfs is not readable and lstopo (hwloc) is "
                           "missing or failed; harness/setup.sh installs it")
     if not any(node.has_memory for node in topology.nodes.values()):  # sizes are hidden, not zero: we run from some

@@ -212,6 +212,27 @@ END
     [ "$(ls)" = $'a_file\nfull\nm' ]
 }
 
+@test "files of the folder it is called in do not stand in for its modules" {
+    for module in csv numpy random statistics numa_report; do echo 'raise SystemExit(9)' >$module.py; done
+    ln -s "$run_matrix" sweep
+    run --separate-stderr ./sweep --cpus 0 --bench latency --rounds 1 --out "$out"
+    [ "$status" -eq 0 ]
+}
+
+@test "a topology that hwloc cannot read is one line" {
+    echo nonsense >bad.xml
+    HWLOC_XMLFILE=bad.xml run --separate-stderr "$run_matrix" --dry-run
+    one_line_and 1
+    [[ $stderr = *hwloc* ]]
+}
+
+@test "a run folder that cannot be made is one line" {
+    run --separate-stderr "$run_matrix" --out /proc/here
+    [ "$status" -eq 1 ]
+    [[ $stderr = *"/proc/here"* ]]
+    [[ $stderr != *Traceback* ]]
+}
+
 @test "a made-up machine is for dry runs only" {
     make_machine m 0:0-1:100
     HWLOC_FSROOT=m run --separate-stderr "$run_matrix" --out "$out"
@@ -221,7 +242,7 @@ END
 
 @test "a missing tool is one line naming it and setup.sh" {
     mkdir bin
-    for tool in bash env dirname uname taskset flock; do ln -s "$(command -v $tool)" bin/; done
+    for tool in bash env dirname readlink uname taskset flock; do ln -s "$(command -v $tool)" bin/; done
     run --separate-stderr env "PATH=$PWD/bin" "$run_matrix" --out "$out"
     one_line_and 1
     [[ $stderr = *"parallel is missing"*"harness/setup.sh"* ]]

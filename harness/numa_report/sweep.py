@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import os
+import shlex
 import sys
 
 from . import collect, environment, plan, runs, table, topology
@@ -40,8 +41,10 @@ def parse_arguments(arguments):
 
 
 def main(arguments):
+    """Exit status of one of the parts, named by the first argument."""
     options = parse_arguments(arguments)
-    return {"prepare": prepare, "resume": resume, "finish": finish}[options.command](options)
+    part = {"prepare": prepare, "resume": resume, "finish": finish}[options.command]
+    return run_main("run_matrix.sh", lambda: part(options))
 
 
 def numbers(option, words):
@@ -136,13 +139,9 @@ def finish(options):
         say(f"{bench} on CPU {cpu}, memory node {mem_node}, failed: {reason}")
     print(f"data: {options.folder}/matrix.csv, samples.csv, environment.json")
     if options.no_pictures:
-        print(f"pictures: harness/plot.py {options.folder}")
+        print(f"pictures: harness/plot.py {shlex.quote(options.folder)}")
     elif any(row["median"] is not None for row in rows):
         for path in runs.plot(options.folder):
             if path.endswith(".png"):
                 print(f"picture: {path} (and .svg)")
     return 1 if counts["failed"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_main("run_matrix.sh", lambda: main(sys.argv[1:])))
