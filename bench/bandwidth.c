@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "placement.h"
@@ -32,6 +31,18 @@ static const struct session_program bandwidth = {
     .arrays = ARRAYS,
     .threaded = true,
 };
+
+/* How an array is shared out: one equal slice a thread, each beginning on a huge page of its own,
+ * because the kernel places a huge page whole, on the node of whichever thread touches it first. */
+struct cut {
+    size_t slice_bytes, stride_bytes; /* used by a thread; from one slice to the next */
+};
+
+static struct cut cut_array(uint64_t size_bytes, uint64_t threads) {
+    size_t slice_bytes = size_bytes / threads / sizeof(double) * sizeof(double);
+    size_t stride_bytes = (slice_bytes + MEMORY_ALIGN_BYTES - 1) & ~(MEMORY_ALIGN_BYTES - 1);
+    return (struct cut){slice_bytes, stride_bytes};
+}
 
 /* What all workers do next; main changes it only while they wait at the barrier. */
 struct job {
@@ -120,25 +131,21 @@ static int start_worker(const struct session *session, struct worker *worker, un
     return error;
 }
 
-/* Cuts the arrays into one slice of whole pages a worker and starts the threads. Returns 0 or an
- * errno; after an error threads may wait for ever, so the process has to end. */
-static int crew_start(struct crew *crew, const struct session *session,
+/* Starts the threads, each with its slice. Returns 0 or an errno; after an error threads may wait
+ * for ever, so the process has to end. */
+static int crew_start(struct crew *crew, const struct session *session, const struct cut *cut,
                       const struct stream_arrays *arrays) {
-    size_t threads = session->threads.value;
-    size_t page_elements = (size_t)sysconf(_SC_PAGESIZE) / sizeof(double);
-    size_t pages = session->size.value / sizeof(double) / page_elements;
-    crew->size = threads;
-    crew->workers = calloc(threads, sizeof *crew->workers);
+    crew->size = session->threads.value;
+    crew->workers = calloc(crew->size, sizeof *crew->workers);
     if (crew->workers == NULL)
         return ENOMEM;
-    int error = pthread_barrier_init(&crew->barrier, NULL, (unsigned)threads);
-    for (size_t i = 0; i < threads && error == 0; i++) {
-        size_t first = pages * i / threads * page_elements;
-        size_t end = pages * (i + 1) / threads * page_elements;
+    int error = pthread_barrier_init(&crew->barrier, NULL, (unsigned)crew->size);
+    for (size_t i = 0; i < crew->size && error == 0; i++) {
+        size_t first = i * cut->stride_bytes / sizeof(double);
         crew->workers[i] = (struct worker){
             .crew = crew,
             .slice = {arrays->a + first, arrays->b + first, arrays->c + first},
-            .count = end - first,
+            .count = cut->slice_bytes / sizeof(double),
         };
         if (i > 0)
             error = start_worker(session, &crew->workers[i], session->cpus[i]);
@@ -205,10 +212,11 @@ static const char *check(const struct crew *crew, size_t rounds) {
     return wrong;
 }
 
-static int measure(const struct session *session, const struct stream_arrays *arrays) {
+static int measure(const struct session *session, const struct cut *cut,
+                   const struct stream_arrays *arrays) {
     static struct series series[STREAM_KERNELS];
     struct crew crew;
-    int error = crew_start(&crew, session, arrays);
+    int error = crew_start(&crew, session, cut, arrays);
     if (error != 0) {
         session_say(session, "cannot start %zu pinned threads: %s", (size_t)session->threads.value,
                     strerror(error));
@@ -232,19 +240,21 @@ int main(int argc, char **argv) {
     int status;
     if (!session_start(&session, &bandwidth, argc, argv, &status))
         return status;
+    struct cut cut = cut_array(session.size.value, session.threads.value);
+    size_t block_bytes = cut.stride_bytes * session.threads.value;
     double *blocks[ARRAYS] = {NULL};
     const char *why = NULL;
     for (size_t i = 0; i < ARRAYS && why == NULL; i++)
-        blocks[i] = memory_get(&session.source, session.size.value, &why);
+        blocks[i] = memory_get(&session.source, block_bytes, &why);
     if (why != NULL) {
         session_say(&session, "cannot get memory: %s", why);
         status = SESSION_NOT_MEASURED;
     } else {
-        status = measure(&session, &(struct stream_arrays){blocks[0], blocks[1], blocks[2]});
+        status = measure(&session, &cut, &(struct stream_arrays){blocks[0], blocks[1], blocks[2]});
     }
     for (size_t i = 0; i < ARRAYS; i++)
         if (blocks[i] != NULL)
-            memory_free(&session.source, blocks[i], session.size.value);
+            memory_free(&session.source, blocks[i], block_bytes);
     session_end(&session);
     return status;
 }

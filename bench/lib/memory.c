@@ -6,11 +6,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <numa.h>
+#include <numaif.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "units.h"
 
@@ -57,6 +57,14 @@ static int named_node(const char *policy) {
     return -1;
 }
 
+/* For memory that the allocator leaves where the kernel puts it. */
+static void follow_task_policy(struct memory_source *source, const struct memory_facts *facts) {
+    if (facts->task_node == MEMORY_NO_POLICY)
+        source->first_touch = true;
+    else
+        source->node = facts->task_node;
+}
+
 void memory_describe(struct memory_source *source, const struct memory_facts *facts) {
     *source = (struct memory_source){.node = facts->cpu_node, .pages = "default", .policy = "none"};
     if (facts->libnuma_node >= 0) {
@@ -68,7 +76,7 @@ void memory_describe(struct memory_source *source, const struct memory_facts *fa
     }
     snprintf(source->allocator, sizeof source->allocator, "%s", allocator_name(facts->malloc_file));
     if (strcmp(source->allocator, "numa_alloc") != 0) {
-        source->first_touch = true;
+        follow_task_policy(source, facts);
         return;
     }
     if (facts->pages != NULL)
@@ -78,20 +86,32 @@ void memory_describe(struct memory_source *source, const struct memory_facts *fa
     else
         snprintf(source->policy, sizeof source->policy, "%s", facts->policy);
     if (strcmp(source->policy, "none") == 0)
-        source->first_touch = true;
+        follow_task_policy(source, facts);
     else if (strcmp(source->policy, "local") != 0)
         source->node = named_node(source->policy);
 }
 
-static size_t whole_pages(size_t size_bytes) {
-    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    return (size_bytes + page_bytes - 1) & ~(page_bytes - 1);
+int memory_task_node(void) {
+    struct bitmask *nodes = numa_allocate_nodemask();
+    int mode, node = MEMORY_NO_POLICY;
+    /* The kernel refuses a mask shorter than its own; libnuma's is as long. */
+    if (get_mempolicy(&mode, nodes->maskp, nodes->size + 1, NULL, 0) == 0 && mode != MPOL_DEFAULT &&
+        numa_bitmask_weight(nodes) > 0) {
+        bool one = numa_bitmask_weight(nodes) == 1;
+        node = MEMORY_SEVERAL_NODES;
+        for (unsigned i = 0; one && i < nodes->size; i++)
+            if (numa_bitmask_isbitset(nodes, i))
+                node = (int)i;
+    }
+    numa_free_nodemask(nodes);
+    return node;
 }
 
 void *memory_get(const struct memory_source *source, size_t size_bytes, const char **why) {
     void *memory;
     if (!source->by_libnuma) {
-        memory = aligned_alloc((size_t)sysconf(_SC_PAGESIZE), whole_pages(size_bytes));
+        size_t whole = (size_bytes + MEMORY_ALIGN_BYTES - 1) & ~(MEMORY_ALIGN_BYTES - 1);
+        memory = aligned_alloc(MEMORY_ALIGN_BYTES, whole);
         if (memory == NULL)
             *why = strerror(errno);
         return memory;

@@ -7,12 +7,15 @@
 
 struct memory_source {
     bool by_libnuma;    /* hand-placed on node; else malloc's policy decides */
-    bool first_touch;   /* the thread that writes a page first decides its node */
+    bool first_touch;   /* the thread that first writes a page decides its node */
     char allocator[64]; /* "libnuma", "numa_alloc", "glibc", or the base name of malloc's file */
     char policy[256];   /* "bind:0", "local", ...; "none" for an allocator without one */
     char pages[32];     /* "default", "thp", "2M", "1G" */
     int node;           /* the node asked for; negative when the policy names several */
 };
+
+/* Values of task_node beside node ids. */
+enum { MEMORY_SEVERAL_NODES = -1, MEMORY_NO_POLICY = -2 };
 
 /* What the description follows from. */
 struct memory_facts {
@@ -22,6 +25,7 @@ struct memory_facts {
     const char *pages;       /* NUMA_ALLOC_PAGES, or NULL */
     int lowest_memory_node;  /* numa_alloc's default policy binds there */
     int cpu_node;            /* node of the measuring CPU */
+    int task_node;           /* of the process's own policy, set by numactl: memory_task_node() */
 };
 
 void memory_describe(struct memory_source *source, const struct memory_facts *facts);
@@ -29,7 +33,16 @@ void memory_describe(struct memory_source *source, const struct memory_facts *fa
 /* The file that this process's malloc is in, a preloaded one included; NULL when unknown. */
 const char *memory_malloc_file(void);
 
-/* Gets page-aligned memory, untouched. NULL with the reason in *why (static text). */
+/* The node that the process's memory policy (set_mempolicy(2), numactl) asks for. A kernel that
+ * will not say counts as no policy. */
+int memory_task_node(void);
+
+/* malloc is asked for this alignment, so that a huge page of an array holds nothing else. It is the
+ * huge page of x86-64, and of arm64 with pages of 4 KiB. */
+#define MEMORY_ALIGN_BYTES ((size_t)2 << 20)
+
+/* Gets memory, untouched; page-aligned from libnuma, else to MEMORY_ALIGN_BYTES. NULL with the
+ * reason in *why (static text). */
 void *memory_get(const struct memory_source *source, size_t size_bytes, const char **why);
 
 void memory_free(const struct memory_source *source, void *memory, size_t size_bytes);

@@ -42,14 +42,28 @@ static void print_csv(const struct session *session, const struct series *series
     }
 }
 
+/* "node 1", or what else the pages are expected on. */
+static const char *expected_place(const struct session *session, char text[32]) {
+    if (session->source.first_touch && session->threads.value > 1)
+        return "each thread's node";
+    if (session->source.node < 0)
+        return "several nodes";
+    snprintf(text, 32, "node %d", session->source.node);
+    return text;
+}
+
+/* Four digits or so, however fast the machine. */
+static const char *format_value(double value, char text[32]) {
+    int decimals = value < 1 ? 4 : value < 100 ? 2 : value < 10000 ? 1 : 0;
+    snprintf(text, 32, "%.*f", decimals, value);
+    return text;
+}
+
 static void print_placement(const struct session *session, struct placement_verdict placement) {
     const struct memory_source *source = &session->source;
-    printf("memory: %s, policy %s, pages %s; ", source->allocator, source->policy, source->pages);
-    if (source->node >= 0)
-        printf("expected on node %d: ", source->node);
-    else
-        printf("on several nodes: ");
-    printf("%s", placement_status_name(placement.status));
+    char place[32];
+    printf("memory: %s, policy %s, pages %s; expected on %s: %s", source->allocator, source->policy,
+           source->pages, expected_place(session, place), placement_status_name(placement.status));
     if (placement.status != PLACEMENT_UNVERIFIED)
         printf(" (%.2f %% of pages)", 100 * placement.fraction);
     printf("\n");
@@ -72,20 +86,24 @@ static void print_table(const struct session *session, const struct series *seri
            "samples");
     for (size_t i = 0; i < count; i++) {
         struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        char interval[48] = "(below 6 samples)";
+        char interval[80] = "(below 6 samples)", text[3][32];
         if (summary.has_interval)
-            snprintf(interval, sizeof interval, "%.2f to %.2f", summary.ci_low, summary.ci_high);
-        printf("%-8s %10.2f %23s %10.2f %10.2f %8zu\n", series[i].variant, summary.median, interval,
-               summary.minimum, series[i].sorted[series[i].count - 1], summary.samples);
+            snprintf(interval, sizeof interval, "%s to %s", format_value(summary.ci_low, text[0]),
+                     format_value(summary.ci_high, text[1]));
+        printf("%-8s %10s %23s %10s %10s %8zu\n", series[i].variant,
+               format_value(summary.median, text[0]), interval,
+               format_value(summary.minimum, text[1]),
+               format_value(series[i].sorted[series[i].count - 1], text[2]), summary.samples);
     }
 }
 
 static void warn(const struct session *session, const struct series *series, size_t count,
                  struct placement_verdict placement) {
+    char place[32];
     if (placement.status == PLACEMENT_FAILED)
         session_say(session,
-                    "warning: only %.2f %% of pages are on node %d: this is not its figure",
-                    100 * placement.fraction, session->source.node);
+                    "warning: only %.2f %% of pages are on %s: this is not the figure asked for",
+                    100 * placement.fraction, expected_place(session, place));
     if (placement.status == PLACEMENT_UNVERIFIED && placement.error != 0)
         session_say(session, "warning: the kernel would not say where the pages are: %s",
                     strerror(placement.error));

@@ -174,6 +174,7 @@ static bool choose_memory(struct session *session, int *status) {
         .pages = getenv("NUMA_ALLOC_PAGES"),
         .lowest_memory_node = lowest >= 0 ? lowest : 0,
         .cpu_node = session->cpu_node,
+        .task_node = memory_task_node(),
     };
     memory_describe(&session->source, &facts);
     return true;

@@ -224,6 +224,19 @@ lowest_memory_node() {
     done
 }
 
+@test "numactl's policy is what is expected of glibc's malloc" {
+    local node
+    node=$(lowest_memory_node)
+    numactl --membind="$node" true || skip "this kernel refuses memory policies"
+    for program in latency bandwidth; do
+        run --separate-stderr numactl --membind="$node" \
+            "bench/$program" "${QUICK[@]}" --samples 1 --csv
+        [ "$status" -eq 0 ]
+        [ "$(column mem_node | sort -u),$(column policy | sort -u)" = "$node,none" ]
+        [ "$(column placement | sort -u)" != failed ]
+    done
+}
+
 @test "--node names real ids: unknown and memoryless ones are refused with the choice" {
     local machine='pack:1 [numa(indexes=8 memory=1073741824)] core:1024 pu:1'
     run --separate-stderr env HWLOC_SYNTHETIC="$machine" HWLOC_THISSYSTEM=1 bench/latency --node 0

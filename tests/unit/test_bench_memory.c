@@ -13,7 +13,7 @@
 static struct memory_source describe(int libnuma_node, const char *file, const char *policy,
                                      const char *pages) {
     struct memory_source source;
-    const struct memory_facts facts = {libnuma_node, file, policy, pages, 1, 3};
+    const struct memory_facts facts = {libnuma_node, file, policy, pages, 1, 3, MEMORY_NO_POLICY};
     memory_describe(&source, &facts);
     return source;
 }
@@ -75,18 +75,40 @@ static void libnuma_goes_before_malloc(void **state) {
     assert_true(source.by_libnuma);
 }
 
+/* numactl --membind=2, --interleave=all: asked for by the process, followed where malloc is silent.
+ */
+static void the_process_policy_is_followed(void **state) {
+    struct memory_source source;
+    struct memory_facts facts = {-1, "/lib/libc.so.6", NULL, NULL, 1, 3, 2};
+    (void)state;
+    memory_describe(&source, &facts);
+    assert_source(source, "glibc", "none", "default", 2);
+    assert_false(source.first_touch);
+    facts.task_node = MEMORY_SEVERAL_NODES;
+    memory_describe(&source, &facts);
+    assert_int_equal(source.node, -1);
+    facts.malloc_file = "/x/numa_alloc.so";
+    facts.policy = "none";
+    facts.task_node = 2;
+    memory_describe(&source, &facts);
+    assert_source(source, "numa_alloc", "none", "default", 2);
+    facts.policy = "bind:0";
+    memory_describe(&source, &facts);
+    assert_source(source, "numa_alloc", "bind:0", "default", 0);
+}
+
 static void malloc_is_in_a_file(void **state) {
     (void)state;
     assert_non_null(memory_malloc_file());
 }
 
-static void memory_is_page_aligned_and_writable(void **state) {
+static void memory_is_aligned_and_writable(void **state) {
     struct memory_source source = describe(-1, NULL, NULL, NULL);
     const char *why = NULL;
     (void)state;
     char *memory = memory_get(&source, 10001, &why);
     assert_non_null(memory);
-    assert_int_equal((uintptr_t)memory % 4096, 0);
+    assert_int_equal((uintptr_t)memory % MEMORY_ALIGN_BYTES, 0);
     memset(memory, 1, 10001);
     memory_free(&source, memory, 10001);
 }
@@ -107,8 +129,9 @@ int main(void) {
         cmocka_unit_test(numa_alloc_policies),
         cmocka_unit_test(policies_of_several_nodes_expect_none),
         cmocka_unit_test(libnuma_goes_before_malloc),
+        cmocka_unit_test(the_process_policy_is_followed),
         cmocka_unit_test(malloc_is_in_a_file),
-        cmocka_unit_test(memory_is_page_aligned_and_writable),
+        cmocka_unit_test(memory_is_aligned_and_writable),
         cmocka_unit_test(refusal_has_a_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
