@@ -29,7 +29,7 @@ C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] tests/*/*.
 TUS          := alloc/numa_alloc.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/cli/*.bash) .ci/run
 
-.PHONY: all check check-vm vm-matrix lint format clean help
+.PHONY: all check check-vm vm-matrix bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -81,6 +81,9 @@ check-vm: all ## Boot a two-node virtual machine and test placement and a small 
 vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
 	tests/vm/matrix.sh
 
+bench-alloc: all ## Time allocation-heavy programs under every allocator installed, in turns
+	/usr/bin/python3 bench/bench_alloc.py
+
 lint: ## Warnings of gcc and clang, shellcheck, clang-format and Python checks
 	gcc $(STD) $(WARNINGS) -Werror -O2 -fsyntax-only -I. -Ibench/lib $(TUS)
 	clang $(STD) $(WARNINGS) -Werror -fsyntax-only -I. -Ibench/lib $(TUS)
@@ -96,6 +99,6 @@ clean: ## Remove what was built (results/ stays)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/ubsan/unit/*.d)
