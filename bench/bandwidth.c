@@ -44,10 +44,13 @@ static struct cut cut_array(uint64_t size_bytes, uint64_t threads) {
     return (struct cut){slice_bytes, stride_bytes};
 }
 
+enum task { TASK_FILL, TASK_RUN, TASK_ASK, TASK_END };
+
 /* What all workers do next; main changes it only while they wait at the barrier. */
 struct job {
-    const struct stream_kernel *kernel; /* NULL: fill the slice */
-    uint64_t passes;                    /* 0: end the thread */
+    enum task task;
+    const struct stream_kernel *kernel; /* of TASK_RUN */
+    uint64_t passes;                    /* of TASK_RUN */
 };
 
 /* One a thread: its slice, and what it measured last. Worker 0 runs on the main thread. */
@@ -57,6 +60,7 @@ struct worker {
     struct stream_arrays slice;
     size_t count; /* elements of the slice */
     int node;     /* of the CPU it is pinned to */
+    struct placement_tally placement;
     uint64_t started_ns, ended_ns;
     double sum;
 };
@@ -64,40 +68,68 @@ struct worker {
 struct crew {
     pthread_barrier_t barrier;
     struct job job;
+    const struct memory_source *source;
     size_t size; /* workers */
     struct worker *workers;
 };
 
+/* Where the worker's three slices are, asked by the thread that uses them. */
+static void ask(struct worker *worker) {
+    const struct memory_source *source = worker->crew->source;
+    const double *const slices[ARRAYS] = {worker->slice.a, worker->slice.b, worker->slice.c};
+    worker->placement = (struct placement_tally){0};
+    for (size_t i = 0; i < ARRAYS; i++)
+        placement_add(&worker->placement, slices[i], worker->count * sizeof(double),
+                      source->first_touch ? worker->node : source->node);
+}
+
+static void run(struct worker *worker, const struct job *job) {
+    worker->started_ns = clock_ns();
+    for (uint64_t pass = 0; pass < job->passes; pass++)
+        worker->sum = job->kernel->run(&worker->slice, worker->count);
+    worker->ended_ns = clock_ns();
+}
+
 static void do_job(struct worker *worker) {
     const struct job *job = &worker->crew->job;
-    worker->started_ns = clock_ns();
-    if (job->kernel == NULL) {
+    switch (job->task) {
+    case TASK_FILL:
         worker->node = session_current_node();
         stream_fill(&worker->slice, worker->count);
-    } else {
-        for (uint64_t pass = 0; pass < job->passes; pass++)
-            worker->sum = job->kernel->run(&worker->slice, worker->count);
+        break;
+    case TASK_RUN:
+        run(worker, job);
+        break;
+    case TASK_ASK:
+        ask(worker);
+        break;
+    case TASK_END:
+        break;
     }
-    worker->ended_ns = clock_ns();
 }
 
 static void *worker_main(void *argument) {
     struct worker *worker = argument;
     for (;;) {
         pthread_barrier_wait(&worker->crew->barrier);
-        if (worker->crew->job.passes == 0)
+        if (worker->crew->job.task == TASK_END)
             return NULL;
         do_job(worker);
         pthread_barrier_wait(&worker->crew->barrier);
     }
 }
 
-/* Has every worker do the job; returns ns from the first start to the last end. */
-static uint64_t crew_run(struct crew *crew, struct job job) {
+/* Has every worker do the job, and waits for all. */
+static void crew_do(struct crew *crew, struct job job) {
     crew->job = job;
     pthread_barrier_wait(&crew->barrier);
     do_job(&crew->workers[0]);
     pthread_barrier_wait(&crew->barrier);
+}
+
+/* Has every worker run the kernel; returns ns from the first start to the last end. */
+static uint64_t crew_time(struct crew *crew, const struct stream_kernel *kernel, uint64_t passes) {
+    crew_do(crew, (struct job){TASK_RUN, kernel, passes});
     uint64_t first = crew->workers[0].started_ns, last = crew->workers[0].ended_ns;
     for (size_t i = 1; i < crew->size; i++) {
         if (crew->workers[i].started_ns < first)
@@ -108,8 +140,16 @@ static uint64_t crew_run(struct crew *crew, struct job job) {
     return last - first;
 }
 
+static struct placement_verdict crew_verify(struct crew *crew) {
+    struct placement_tally all = {0};
+    crew_do(crew, (struct job){.task = TASK_ASK});
+    for (size_t i = 0; i < crew->size; i++)
+        placement_merge(&all, &crew->workers[i].placement);
+    return placement_judge(&all);
+}
+
 static void crew_end(struct crew *crew) {
-    crew->job = (struct job){.passes = 0};
+    crew->job = (struct job){.task = TASK_END};
     pthread_barrier_wait(&crew->barrier);
     for (size_t i = 1; i < crew->size; i++)
         pthread_join(crew->workers[i].thread, NULL);
@@ -135,6 +175,7 @@ static int start_worker(const struct session *session, struct worker *worker, un
  * for ever, so the process has to end. */
 static int crew_start(struct crew *crew, const struct session *session, const struct cut *cut,
                       const struct stream_arrays *arrays) {
+    crew->source = &session->source;
     crew->size = session->threads.value;
     crew->workers = calloc(crew->size, sizeof *crew->workers);
     if (crew->workers == NULL)
@@ -153,26 +194,6 @@ static int crew_start(struct crew *crew, const struct session *session, const st
     return error;
 }
 
-/* Where the three slices of every worker should be. */
-static struct placement_verdict verify(const struct session *session, const struct crew *crew) {
-    struct placement_region *regions = calloc(crew->size * ARRAYS, sizeof *regions);
-    if (regions == NULL)
-        return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = ENOMEM};
-    for (size_t i = 0; i < crew->size; i++) {
-        const struct worker *worker = &crew->workers[i];
-        const double *const slices[ARRAYS] = {worker->slice.a, worker->slice.b, worker->slice.c};
-        for (size_t array = 0; array < ARRAYS; array++)
-            regions[i * ARRAYS + array] = (struct placement_region){
-                .data = slices[array],
-                .size_bytes = worker->count * sizeof(double),
-                .node = session->source.first_touch ? worker->node : session->source.node,
-            };
-    }
-    struct placement_verdict verdict = placement_verify(regions, crew->size * ARRAYS);
-    free(regions);
-    return verdict;
-}
-
 /* Runs rounds of all kernels until every one has samples enough; returns how many, the warm-up
  * round included. */
 static size_t take_samples(const struct session *session, struct crew *crew,
@@ -183,7 +204,7 @@ static size_t take_samples(const struct session *session, struct crew *crew,
     for (size_t i = 0; i < crew->size; i++)
         elements += crew->workers[i].count;
     for (size_t k = 0; k < STREAM_KERNELS; k++) {
-        uint64_t pass_ns = crew_run(crew, (struct job){&stream_kernels[k], 1});
+        uint64_t pass_ns = crew_time(crew, &stream_kernels[k], 1);
         passes[k] = min_ns / (pass_ns > 0 ? pass_ns : 1) + 1;
         series[k].variant = stream_kernels[k].name;
     }
@@ -192,7 +213,7 @@ static size_t take_samples(const struct session *session, struct crew *crew,
         for (size_t k = 0; k < STREAM_KERNELS; k++) {
             const struct stream_kernel *kernel = &stream_kernels[k];
             time_t started_at = time(NULL);
-            uint64_t elapsed_ns = crew_run(crew, (struct job){kernel, passes[k]});
+            uint64_t elapsed_ns = crew_time(crew, kernel, passes[k]);
             double bytes = (double)(kernel->bytes_read + kernel->bytes_written) * (double)elements *
                            (double)passes[k];
             series_add(&series[k], bytes / (double)elapsed_ns, started_at); /* B/ns = GB/s */
@@ -222,10 +243,10 @@ static int measure(const struct session *session, const struct cut *cut,
                     strerror(error));
         exit(SESSION_NOT_MEASURED);
     }
-    crew_run(&crew, (struct job){NULL, 1});
-    struct placement_verdict before = verify(session, &crew);
+    crew_do(&crew, (struct job){.task = TASK_FILL});
+    struct placement_verdict before = crew_verify(&crew);
     size_t rounds = take_samples(session, &crew, series);
-    struct placement_verdict placement = placement_worse(before, verify(session, &crew));
+    struct placement_verdict placement = placement_worse(before, crew_verify(&crew));
     const char *wrong = check(&crew, rounds);
     crew_end(&crew);
     if (wrong != NULL) {

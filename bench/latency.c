@@ -40,6 +40,12 @@ static double take_sample(void ***at, uint64_t min_ns) {
     return (double)elapsed_ns / (double)loads;
 }
 
+static struct placement_verdict verify(const struct session *session, const void *memory) {
+    struct placement_tally tally = {0};
+    placement_add(&tally, memory, session->size.value, session->source.node);
+    return placement_judge(&tally);
+}
+
 static int measure(const struct session *session, void *memory) {
     size_t size_bytes = session->size.value;
     struct ring ring;
@@ -54,8 +60,7 @@ static int measure(const struct session *session, void *memory) {
         return SESSION_NOT_MEASURED;
     }
     void **at = ring.starts[0];
-    struct placement_region region = {memory, size_bytes, session->source.node};
-    struct placement_verdict before = placement_verify(&region, 1);
+    struct placement_verdict before = verify(session, memory);
 
     static struct series series = {.variant = "random"};
     uint64_t min_ns = session->min_sample_ms.value * 1000000;
@@ -69,8 +74,7 @@ static int measure(const struct session *session, void *memory) {
         session_say(session, "the walk left the ring");
         return SESSION_NOT_MEASURED;
     }
-    return session_report(session, &series, 1,
-                          placement_worse(before, placement_verify(&region, 1)));
+    return session_report(session, &series, 1, placement_worse(before, verify(session, memory)));
 }
 
 int main(int argc, char **argv) {

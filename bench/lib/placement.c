@@ -21,6 +21,29 @@ static void count_page(struct placement *placement, int node) {
         placement->nowhere++;
 }
 
+/* How often a page that the kernel says is not there is read and asked for again. */
+#define ASK_AGAIN 3
+
+/* Asks for one batch; returns 0, or the errno of the refusal.
+ *
+ * NUMA balancing unmaps pages for a moment to see who comes for them, and move_pages then says that
+ * they are not there. Reading one brings it back, as the next load of the measurement would. */
+static int ask_batch(void **pages, unsigned long count, int *status) {
+    for (int attempt = 0;; attempt++) {
+        if (syscall(SYS_move_pages, 0, count, pages, NULL, status, 0) != 0)
+            return errno;
+        bool all_there = true;
+        for (unsigned long i = 0; i < count && attempt < ASK_AGAIN; i++) {
+            if (status[i] < 0) {
+                (void)*(volatile char *)pages[i];
+                all_there = false;
+            }
+        }
+        if (all_there)
+            return 0;
+    }
+}
+
 /* A page of a huge page answers for itself, so the grid is the base page size in every case.
  * Returns 0, or the errno of the refusal. */
 static int ask_page_by_page(uintptr_t start, size_t size_bytes, struct placement *placement) {
@@ -33,8 +56,9 @@ static int ask_page_by_page(uintptr_t start, size_t size_bytes, struct placement
         unsigned long count = 0;
         for (; at < end && count < BATCH_PAGES; at += page_bytes)
             pages[count++] = (void *)at;
-        if (syscall(SYS_move_pages, 0, count, pages, NULL, status, 0) != 0)
-            return errno;
+        int error = ask_batch(pages, count, status);
+        if (error != 0)
+            return error;
         for (unsigned long i = 0; i < count; i++)
             count_page(placement, status[i]);
     }
@@ -138,19 +162,33 @@ size_t placement_mappings(FILE *numa_maps, uintptr_t start, size_t size_bytes, u
     return walk_mappings(numa_maps, start, size_bytes, NULL, starts, capacity);
 }
 
-struct placement_verdict placement_verify(const struct placement_region *regions, size_t count) {
-    uint64_t pages = 0, placed = 0;
+void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes, int node) {
     struct placement where;
-    for (size_t i = 0; i < count; i++) {
-        if (regions[i].node < 0 || regions[i].node >= PLACEMENT_NODES)
-            return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED};
-        placement_ask(regions[i].data, regions[i].size_bytes, &where);
-        if (where.source == PLACEMENT_NOT_TOLD)
-            return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = where.error};
-        pages += where.pages;
-        placed += where.on_node[regions[i].node];
+    if (node < 0 || node >= PLACEMENT_NODES) {
+        tally->untold = true;
+        return;
     }
-    double fraction = pages > 0 ? (double)placed / (double)pages : 0;
+    placement_ask(data, size_bytes, &where);
+    if (where.source == PLACEMENT_NOT_TOLD) {
+        tally->untold = true;
+        tally->error = where.error;
+    }
+    tally->pages += where.pages;
+    tally->placed += where.on_node[node];
+}
+
+void placement_merge(struct placement_tally *tally, const struct placement_tally *other) {
+    tally->pages += other->pages;
+    tally->placed += other->placed;
+    tally->untold = tally->untold || other->untold;
+    if (tally->error == 0)
+        tally->error = other->error;
+}
+
+struct placement_verdict placement_judge(const struct placement_tally *tally) {
+    if (tally->untold)
+        return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = tally->error};
+    double fraction = tally->pages > 0 ? (double)tally->placed / (double)tally->pages : 0;
     return (struct placement_verdict){
         .status = fraction >= PLACEMENT_ENOUGH ? PLACEMENT_VERIFIED : PLACEMENT_FAILED,
         .fraction = fraction,

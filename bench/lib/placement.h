@@ -25,7 +25,8 @@ struct placement {
     uint64_t on_node[PLACEMENT_NODES];
 };
 
-/* Asks where the pages of [data, data + size_bytes) are: move_pages, else numa_maps. */
+/* Asks where the pages of [data, data + size_bytes) are: move_pages, else numa_maps. Reads pages
+ * that seem not to be there, so the memory is readable, and the calling thread one that uses it. */
 void placement_ask(const void *data, size_t size_bytes, struct placement *placement);
 
 /* Reads the text of numa_maps for the mappings that [start, start + size_bytes) lies in; a mapping
@@ -50,16 +51,21 @@ struct placement_verdict {
     int error;       /* errno behind unverified, 0 when nothing was expected */
 };
 
-/* Memory and the node it should be on (negative: no single node is expected). */
-struct placement_region {
-    const void *data;
-    size_t size_bytes;
-    int node;
+/* Pages asked for so far, and how many were where they should be. Starts zeroed. */
+struct placement_tally {
+    uint64_t pages, placed;
+    bool untold; /* no single node was expected of some, or the kernel would not say */
+    int error;   /* errno of the latter */
 };
 
-/* Asks for all regions together. Unverified when one of them has no expected node or the kernel
- * will not say. */
-struct placement_verdict placement_verify(const struct placement_region *regions, size_t count);
+/* Asks where [data, data + size_bytes) is, which should be on node (negative: on no single one).
+ * Call it on the thread that uses the memory: see placement_ask. */
+void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes, int node);
+
+/* Adds what another thread asked. */
+void placement_merge(struct placement_tally *tally, const struct placement_tally *other);
+
+struct placement_verdict placement_judge(const struct placement_tally *tally);
 
 /* The worse of two verdicts: unverified, then failed, then the smaller fraction. */
 struct placement_verdict placement_worse(struct placement_verdict one,

@@ -39,7 +39,13 @@ long syscall(long number, ...) {
         (number == SYS_get_mempolicy && refused("get_mempolicy")))
         return -1;
     long (*next)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long answer = next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    /* As NUMA balancing does: a page is away until it is read. */
+    static int asked;
+    if (number == SYS_move_pages && refused("balancing") && asked++ % 2 == 0)
+        for (long i = 0; i < a[1]; i += 3)
+            ((int *)a[4])[i] = -ENOENT;
+    return answer;
 }
 
 FILE *fopen(const char *path, const char *mode) {
@@ -289,6 +295,16 @@ lowest_memory_node() {
     refuse move_pages bench/benchmark --no-wait --size 1M
     [ "$status" -eq 0 ]
     [[ $output == *"pages: N"*"move_pages is refused here"* ]]
+}
+
+@test "pages that NUMA balancing took away for a moment are asked for again" {
+    refuse nothing bench/latency "${QUICK[@]}" --samples 1 --csv
+    [ "$(column placement)" = verified ] || skip "this kernel does not say where pages are"
+    for program in latency bandwidth; do
+        refuse balancing "bench/$program" "${QUICK[@]}" --samples 1 --csv
+        [ "$status" -eq 0 ]
+        [ "$(column placement | sort -u),$(column placed_fraction | sort -u)" = verified,1 ]
+    done
 }
 
 @test "kernel says nothing: measured, unverified, fraction empty, and a warning" {

@@ -147,9 +147,10 @@ static void kernel_answers_page_by_page(void **state) {
 
 static void no_expected_node_is_unverified(void **state) {
     int block = 1;
-    const struct placement_region region = {&block, sizeof block, -1};
+    struct placement_tally tally = {0};
     (void)state;
-    struct placement_verdict verdict = placement_verify(&region, 1);
+    placement_add(&tally, &block, sizeof block, -1);
+    struct placement_verdict verdict = placement_judge(&tally);
     assert_int_equal(verdict.status, PLACEMENT_UNVERIFIED);
     assert_int_equal(verdict.error, 0);
 }
@@ -171,16 +172,39 @@ static void half_misplaced_fails_with_its_fraction(void **state) {
     int node = 0;
     while (placement.on_node[node] == 0)
         node++;
-    const struct placement_region right[] = {{block, 8 * page_bytes, node}};
-    const struct placement_region half[] = {{block, 4 * page_bytes, node},
-                                            {block + 4 * page_bytes, 4 * page_bytes, 1023}};
-    struct placement_verdict verdict = placement_verify(right, 1);
+    struct placement_tally right = {0}, half = {0}, wrong = {0};
+    placement_add(&right, block, 8 * page_bytes, node);
+    struct placement_verdict verdict = placement_judge(&right);
     if (placement.on_node[node] == 8)
         assert_int_equal(verdict.status, PLACEMENT_VERIFIED);
-    verdict = placement_verify(half, 2);
+    placement_add(&half, block, 4 * page_bytes, node);
+    placement_add(&wrong, block + 4 * page_bytes, 4 * page_bytes, 1023);
+    placement_merge(&half, &wrong);
+    verdict = placement_judge(&half);
+    assert_int_equal(half.pages, 8);
     assert_int_equal(verdict.status, PLACEMENT_FAILED);
     assert_true(verdict.fraction <= 0.5);
     free(block);
+}
+
+static void one_untold_part_leaves_all_unverified(void **state) {
+    struct placement_tally told = {.pages = 10, .placed = 10};
+    const struct placement_tally untold = {.untold = true, .error = EPERM};
+    (void)state;
+    assert_int_equal(placement_judge(&told).status, PLACEMENT_VERIFIED);
+    placement_merge(&told, &untold);
+    assert_int_equal(placement_judge(&told).status, PLACEMENT_UNVERIFIED);
+    assert_int_equal(placement_judge(&told).error, EPERM);
+}
+
+static void one_page_in_a_thousand_may_stray(void **state) {
+    const struct placement_tally enough = {.pages = 10000, .placed = 9990};
+    const struct placement_tally below = {.pages = 10000, .placed = 9989};
+    const struct placement_tally nothing = {0};
+    (void)state;
+    assert_int_equal(placement_judge(&enough).status, PLACEMENT_VERIFIED);
+    assert_int_equal(placement_judge(&below).status, PLACEMENT_FAILED);
+    assert_int_equal(placement_judge(&nothing).status, PLACEMENT_FAILED);
 }
 
 static void worse_of_two_verdicts(void **state) {
@@ -216,6 +240,8 @@ int main(void) {
         cmocka_unit_test(kernel_answers_page_by_page),
         cmocka_unit_test(no_expected_node_is_unverified),
         cmocka_unit_test(half_misplaced_fails_with_its_fraction),
+        cmocka_unit_test(one_untold_part_leaves_all_unverified),
+        cmocka_unit_test(one_page_in_a_thousand_may_stray),
         cmocka_unit_test(worse_of_two_verdicts),
         cmocka_unit_test(statuses_are_the_words_of_the_csv),
     };

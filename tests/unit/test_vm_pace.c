@@ -30,21 +30,45 @@ static void line_zero_misses_in_an_empty_cache(void **state) {
     assert_true(pace_cache_touch(&cache, 63));
 }
 
-static void a_line_evicts_the_one_a_cache_size_away(void **state) {
-    uint64_t cache_bytes = PACE_CACHE_LINES * 64;
+static void as_many_streams_as_ways_do_not_evict_each_other(void **state) {
+    (void)state;
+    for (uint64_t line = 0; line < 100; line++)
+        for (uint64_t offset = 0; offset < 64; offset += 8)
+            for (uint64_t stream = 0; stream < PACE_CACHE_WAYS; stream++)
+                assert_int_equal(pace_cache_touch(&cache, (stream << 22) + line * 64 + offset),
+                                 offset > 0);
+}
+
+static void the_least_recently_used_line_of_a_set_is_evicted(void **state) {
+    uint64_t same_set = PACE_CACHE_SETS * 64;
 
     (void)state;
-    assert_false(pace_cache_touch(&cache, 0x5000));
-    assert_false(pace_cache_touch(&cache, 0x5000 + cache_bytes));
-    assert_false(pace_cache_touch(&cache, 0x5000));
+    for (uint64_t way = 0; way < PACE_CACHE_WAYS; way++)
+        assert_false(pace_cache_touch(&cache, way * same_set));
+    assert_true(pace_cache_touch(&cache, 0)); /* now line 1 is the oldest */
+    assert_false(pace_cache_touch(&cache, PACE_CACHE_WAYS * same_set));
+    assert_true(pace_cache_touch(&cache, 0));
+    assert_true(pace_cache_touch(&cache, 2 * same_set));
+    assert_false(pace_cache_touch(&cache, 1 * same_set));
 }
 
 static void a_walk_of_one_cache_size_stays_cached(void **state) {
+    uint64_t lines = PACE_CACHE_SETS * PACE_CACHE_WAYS;
+
     (void)state;
-    for (uint64_t line = 0; line < PACE_CACHE_LINES; line++)
+    for (uint64_t line = 0; line < lines; line++)
         assert_false(pace_cache_touch(&cache, line * 64));
-    for (uint64_t line = 0; line < PACE_CACHE_LINES; line++)
+    for (uint64_t line = 0; line < lines; line++)
         assert_true(pace_cache_touch(&cache, line * 64));
+}
+
+static void a_walk_of_one_line_more_in_each_set_never_hits(void **state) {
+    uint64_t lines = PACE_CACHE_SETS * (PACE_CACHE_WAYS + 1);
+
+    (void)state;
+    for (int round = 0; round < 2; round++)
+        for (uint64_t line = 0; line < lines; line++)
+            assert_false(pace_cache_touch(&cache, line * 64));
 }
 
 static void the_upper_half_is_the_kernels(void **state) {
@@ -92,7 +116,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(second_touch_of_a_line_hits, empty_cache),
         cmocka_unit_test_setup(line_zero_misses_in_an_empty_cache, empty_cache),
-        cmocka_unit_test_setup(a_line_evicts_the_one_a_cache_size_away, empty_cache),
+        cmocka_unit_test_setup(as_many_streams_as_ways_do_not_evict_each_other, empty_cache),
+        cmocka_unit_test_setup(the_least_recently_used_line_of_a_set_is_evicted, empty_cache),
+        cmocka_unit_test_setup(a_walk_of_one_line_more_in_each_set_never_hits, empty_cache),
         cmocka_unit_test_setup(a_walk_of_one_cache_size_stays_cached, empty_cache),
         cmocka_unit_test(the_upper_half_is_the_kernels),
         cmocka_unit_test(addresses_belong_to_their_node),
