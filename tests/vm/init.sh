@@ -56,7 +56,11 @@ cp /vm/command /new/run/vm-command
 
 stty -F /dev/ttyS1 raw
 echo "numa_alloc-vm: ready" >/dev/ttyS0
-setsid chroot /new /bin/bash /run/vm-command </dev/null >/dev/ttyS1 2>&1
-status=$?
+# Through a pipe, so that programs do not take the serial line for a person's terminal.
+{
+    setsid chroot /new /bin/bash /run/vm-command </dev/null 2>&1
+    echo $? >/vm/status
+} | cat >/dev/ttyS1
+read -r status </vm/status
 stty -F /dev/ttyS1 sane # waits until the output has left
-finish $status "command ended with status $status"
+finish "$status" "command ended with status $status"

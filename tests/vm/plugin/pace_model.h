@@ -11,27 +11,38 @@
 
 enum {
     PACE_LINE_SHIFT = 6, /* lines of 64 bytes */
-    PACE_CACHE_LINES = 2048,
+    PACE_CACHE_SETS = 512,
+    PACE_CACHE_WAYS = 4, /* so that the three streams of STREAM's kernels never evict each other */
     PACE_NODES = 2,
     PACE_CPUS_PER_NODE = 2,
     PACE_CPUS = PACE_NODES * PACE_CPUS_PER_NODE,
 };
 
-/* One CPU's cache: direct-mapped, by virtual address. A slot holds its line's number plus 1; 0 is
- * empty. */
+/* One CPU's cache of 128 KiB, by virtual address. A set holds its lines' numbers plus 1, the last
+ * used first; 0 is empty. */
 struct pace_cache {
-    uint64_t line_plus_1[PACE_CACHE_LINES];
+    uint64_t line_plus_1[PACE_CACHE_SETS][PACE_CACHE_WAYS];
 };
 
-/* True when the line of `address` was cached; it is afterwards. */
+/* True when the line of `address` was cached. It is afterwards, instead of its set's least recently
+ * used. */
 static inline bool pace_cache_touch(struct pace_cache *cache, uint64_t address) {
     uint64_t line = address >> PACE_LINE_SHIFT;
-    uint64_t *slot = &cache->line_plus_1[line % PACE_CACHE_LINES];
+    uint64_t *set = cache->line_plus_1[line % PACE_CACHE_SETS];
+    uint64_t wanted = line + 1, moved = set[0];
 
-    if (*slot == line + 1)
+    if (moved == wanted)
         return true;
-    *slot = line + 1;
-    return false;
+    for (int way = 1; way < PACE_CACHE_WAYS; way++) {
+        uint64_t next = set[way];
+
+        set[way] = moved;
+        moved = next;
+        if (moved == wanted)
+            break;
+    }
+    set[0] = wanted;
+    return moved == wanted;
 }
 
 /* x86-64 gives the upper half of the address space to the kernel. */
