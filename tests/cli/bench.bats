@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # `run` sets output, stderr, status and their lines
 # The benchmarks' command lines: good and bad input, data, and kernels that refuse.
 
 bats_require_minimum_version 1.5.0
