@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # `make check-vm`: the allocator's placement and a small sweep in a two-node virtual machine.
-# Ends with `N passed, N failed`. Options before the build's are vm.sh's (--console FILE, --accel kvm).
+# Ends with `N passed, N failed`. Takes vm.sh's options, such as --console FILE or --accel kvm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 started=$SECONDS
 
-[ -r alloc/numa_alloc.so ] && [ -x bench/latency ] && [ -x bench/bandwidth ] || {
+if ! [ -r alloc/numa_alloc.so ] || ! [ -x bench/latency ] || ! [ -x bench/bandwidth ]; then
     echo "vm: nothing is built here; run make first" >&2
     exit 1
-}
+fi
 mkdir -p build/vm
 "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread -o build/vm/placement tests/vm/placement.c
 work=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-check.XXXXXX")

@@ -16,7 +16,8 @@ Runs COMMAND as root in a virtual machine of two memory nodes with two CPUs each
   --boot-timeout SECONDS longest wait until the command starts (default 120)
   --memory-per-node SIZE K, M or G (default 1G)
   --pace LOCAL,REMOTE    make each line fetched from memory by a program take LOCAL ns from the CPU's own
-                         node and REMOTE ns from the other (both at least 500); prints what was fetched
+                         node and REMOTE ns from the other (both at least 500)
+  --fetched FILE         with --pace: write the number of lines each CPU fetched from each node to FILE
   --accel tcg|kvm        default tcg; kvm is fast, cannot pace, and hangs on some hosts
   --console FILE         keep the guest kernel's log in FILE
   --help                 this text
@@ -39,12 +40,12 @@ fail() {
     exit 125
 }
 
-out='' timeout_s=300 boot_timeout_s=120 memory_per_node=1G pace='' accel=tcg keep_console=''
+out='' timeout_s=300 boot_timeout_s=120 memory_per_node=1G pace='' accel=tcg keep_console='' fetched=''
 while [ $# -gt 0 ]; do
     case "$1" in
     --help | -h) usage && exit 0 ;;
     --) shift && break ;;
-    --out | --timeout | --boot-timeout | --memory-per-node | --pace | --accel | --console)
+    --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --accel | --console)
         [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
         case "$1" in
         --out) out=$2 ;;
@@ -52,6 +53,7 @@ while [ $# -gt 0 ]; do
         --boot-timeout) boot_timeout_s=$2 ;;
         --memory-per-node) memory_per_node=$2 ;;
         --pace) pace=$2 ;;
+        --fetched) fetched=$2 ;;
         --accel) accel=$2 ;;
         --console) keep_console=$2 ;;
         esac
@@ -70,13 +72,14 @@ done
     bad_usage "--pace '$pace': accepted is LOCAL_NS,REMOTE_NS, such as 1000,1800"
 [ -z "$pace" ] || { [ "${pace%,*}" -ge 500 ] && [ "${pace#*,}" -ge 500 ]; } ||
     bad_usage "--pace '$pace': below 500 ns the emulator itself is slower than the memory"
+[ -z "$fetched" ] || [ -n "$pace" ] || bad_usage "--fetched needs --pace"
 case "$accel" in
 tcg) accel=tcg,thread=multi ;;
 kvm) [ -z "$pace" ] || bad_usage "--pace needs --accel tcg" ;;
 *) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
 esac
 if [ -n "$out" ]; then
-    [ -d "$out" ] && [ -w "$out" ] || bad_usage "--out '$out' is no writable folder"
+    if ! [ -d "$out" ] || ! [ -w "$out" ]; then bad_usage "--out '$out' is no writable folder"; fi
     out=$(cd "$out" && pwd -P)
 fi
 case "$out$PWD" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
@@ -93,6 +96,7 @@ kernel=$("$here/kernel.sh") || exit 125
 session=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-vm.XXXXXX")
 console=$session/console
 qemu_pid=''
+# shellcheck disable=SC2317 # called by the trap
 clean_up() {
     if [ -n "$qemu_pid" ] && kill -0 "$qemu_pid" 2>/dev/null; then
         kill "$qemu_pid" 2>/dev/null || true
@@ -144,7 +148,9 @@ make_initramfs "$@"
 share() {
     printf 'local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s' "${1//,/,,}" "$2" "$3"
 }
+listed=${session//,/,,}
 
+# shellcheck disable=SC2054 # the commas are QEMU's
 arguments=(
     -nodefaults -no-user-config -display none -monitor none -no-reboot
     -machine q35 -accel "$accel" -cpu max,la57=off
@@ -155,16 +161,16 @@ arguments=(
     -numa dist,src=0,dst=1,val=21
     -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
     -append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
-    -chardev "file,id=console,path=$console" -serial chardev:console
+    -chardev "file,id=console,path=$listed/console" -serial chardev:console
     -chardev "stdio,id=output,signal=off" -serial chardev:output
-    -chardev "file,id=status,path=$session/status" -serial chardev:status
+    -chardev "file,id=status,path=$listed/status" -serial chardev:status
     -virtfs "$(share / hostroot ,readonly=on)"
 )
 [ -z "$out" ] || arguments+=(-virtfs "$(share "$out" out '')")
 
 if [ -n "$pace" ]; then
     "$here/plugin/build.sh" "$qemu" "$session/pace.so" || fail "cannot build the pacing plugin"
-    arguments+=(-plugin "$session/pace.so,local_ns=${pace%,*},remote_ns=${pace#*,},node_bytes=$node_bytes,report=$session/fetched")
+    arguments+=(-plugin "$listed/pace.so,local_ns=${pace%,*},remote_ns=${pace#*,},node_bytes=$node_bytes,report=$listed/fetched")
 fi
 
 # Through cat, because QEMU makes its standard output non-blocking for everyone who shares it.
@@ -215,5 +221,5 @@ status=$(tr -dc 0-9 <"$session/status")
 if grep -q '^numa_alloc-vm: cannot' "$console"; then
     fail "$(tr -d '\r' <"$console" | sed -n 's/^numa_alloc-vm: //p' | tail -n 1)"
 fi
-[ ! -s "$session/fetched" ] || cat "$session/fetched" >&2
+[ -z "$fetched" ] || cp "$session/fetched" "$fetched"
 exit "$status"
