@@ -157,7 +157,18 @@ static void stats_write(int fd) {
 }
 
 /* Standard error as it was at the start: many programs close theirs before destructors run. */
-static int stats_stderr = -1;
+static struct {
+    int fd;
+    uint64_t identity; /* 0: none is kept */
+} stats_stderr;
+
+/* Where to write: the kept descriptor, unless the program has closed it and its number now stands
+ * for a file of the program's own. */
+static int stats_stderr_now(void) {
+    bool kept =
+        stats_stderr.identity != 0 && sys_file_identity(stats_stderr.fd) == stats_stderr.identity;
+    return kept ? stats_stderr.fd : STDERR_FILENO;
+}
 
 /* Opens the destination, with each %p replaced by the process id. Returns a descriptor or -errno.
  */
@@ -178,7 +189,7 @@ static int stats_open(char path_chars[PATH_MAX + 64]) {
 static void stats_report(void) {
     static char path[PATH_MAX + 64];
     if (na.config.stats_path[0] == '\0') {
-        stats_write(stats_stderr >= 0 ? stats_stderr : STDERR_FILENO);
+        stats_write(stats_stderr_now());
         return;
     }
     int fd = stats_open(path);
@@ -206,8 +217,10 @@ static void stats_on_signal(int signal_number) {
 static void stats_set_up(void) {
     if (!na.config.stats)
         return;
-    if (na.config.stats_path[0] == '\0')
-        stats_stderr = sys_duplicate(STDERR_FILENO);
+    if (na.config.stats_path[0] == '\0') {
+        stats_stderr.fd = sys_duplicate(STDERR_FILENO);
+        stats_stderr.identity = sys_file_identity(stats_stderr.fd);
+    }
     if (!na.config.stats_on_signal)
         return;
     struct sigaction action;

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,6 +184,14 @@ static void sys_close(int fd) {
 /* A second descriptor for the same file, kept from children; -errno when refused. */
 static int sys_duplicate(int fd) {
     return (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1, 0, 0, 0);
+}
+
+/* A number that stays the same as long as `fd` is open on the same file; 0 when it is not open. */
+static uint64_t sys_file_identity(int fd) {
+    struct stat status;
+    if (sys_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0)
+        return 0;
+    return (uint64_t)status.st_dev * 0x9e3779b97f4a7c15U + (uint64_t)status.st_ino + 1;
 }
 
 /* False when not all could be written. */

@@ -26,7 +26,7 @@ tap_suite() {
         echo "$name: ran no test"
     }
     [ "$not_ok" -eq 0 ] || cat "$log"
-    grep -iE '^ok .*# *skip' "$log" | sed "s/^/$name: /"
+    grep -iE '^ok .*# *skip' "$log" | sed "s|^|$name: |"
     report "$name" "$ok" "$not_ok" "$skip" $((SECONDS - started))
 }
 
