@@ -3,7 +3,7 @@
 # Prints TAP; exit status 1 when a promise is broken. $1: the placement program; $2: a folder for the run.
 set -uo pipefail
 placement=$1 out=$2
-library=$PWD/alloc/numa_alloc.so
+library=alloc/numa_alloc.so # relative: a list of libraries cannot hold a path with spaces
 failed=0
 
 report() { # $1: ok or not ok, $2: promise
