@@ -38,11 +38,14 @@ $(BUILD)/:
 	@mkdir -p $(BUILD)
 
 alloc/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
-	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -o $@ $< $(ALLOC_LDFLAGS)
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -MT $@ -o $@.new $< $(ALLOC_LDFLAGS)
+	@mv $@.new $@ # at once: a process may have the old one mapped
 
+# A finding traps: the sanitizer's own report would allocate, perhaps under our lock.
 $(BUILD)/ubsan/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(UBSAN) $(DEPFLAGS) -o $@ $< $(ALLOC_LDFLAGS)
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(UBSAN) -fsanitize-undefined-trap-on-error $(DEPFLAGS) \
+		-o $@ $< $(ALLOC_LDFLAGS)
 
 $(BUILD)/bench/%.o: bench/lib/%.c | $(BUILD)/
 	@mkdir -p $(@D)

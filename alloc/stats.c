@@ -156,6 +156,9 @@ static void stats_write(int fd) {
     (void)sys_write_all(fd, json.start, json.length);
 }
 
+/* Out of the way of programs and scripts that count on 3 and the next few. */
+#define STATS_FD_LOWEST 100
+
 /* Standard error as it was at the start: many programs close theirs before destructors run. */
 static struct {
     int fd;
@@ -218,7 +221,7 @@ static void stats_set_up(void) {
     if (!na.config.stats)
         return;
     if (na.config.stats_path[0] == '\0') {
-        stats_stderr.fd = sys_duplicate(STDERR_FILENO);
+        stats_stderr.fd = sys_duplicate(STDERR_FILENO, STATS_FD_LOWEST);
         stats_stderr.identity = sys_file_identity(stats_stderr.fd);
     }
     if (!na.config.stats_on_signal)

@@ -181,9 +181,10 @@ static void sys_close(int fd) {
     (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
-/* A second descriptor for the same file, kept from children; -errno when refused. */
-static int sys_duplicate(int fd) {
-    return (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1, 0, 0, 0);
+/* A second descriptor for the same file, kept from children, numbered `lowest` or above; -errno
+ * when refused. */
+static int sys_duplicate(int fd, int lowest) {
+    return (int)sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest, 0, 0, 0);
 }
 
 /* A number that stays the same as long as `fd` is open on the same file; 0 when it is not open. */

@@ -12,8 +12,9 @@ trap 'rm -f "$log"' EXIT
 tap_suite() {
     local name=$1 status started=$SECONDS ok not_ok skip
     shift
-    "$@" >"$log" 2>&1
+    timeout 300 "$@" >"$log" 2>&1
     status=$?
+    [ "$status" -ne 124 ] || echo "$name: ended after 300 seconds"
     not_ok=$(grep -c '^not ok' "$log")
     skip=$(grep -ciE '^ok .*# *skip' "$log")
     ok=$(($(grep -c '^ok' "$log") - skip))
