@@ -27,7 +27,7 @@ TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
 C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
 TUS          := alloc/numa_alloc.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
-SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/cli/*.bash) .ci/run
+SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
 
 .PHONY: all check check-vm vm-matrix bench-alloc lint format clean help
 .DELETE_ON_ERROR:
@@ -88,10 +88,10 @@ bench-alloc: all ## Time allocation-heavy programs under every allocator install
 	/usr/bin/python3 bench/bench_alloc.py
 
 lint: ## Warnings of gcc and clang, shellcheck, clang-format and Python checks
-	gcc $(STD) $(WARNINGS) -Werror -O2 -fsyntax-only -I. -Ibench/lib $(TUS)
-	clang $(STD) $(WARNINGS) -Werror -fsyntax-only -I. -Ibench/lib $(TUS)
-	shellcheck $(SHELL_FILES)
-	clang-format --dry-run -Werror $(C_FILES)
+	@for compiler in gcc clang; do echo "$$compiler: warnings"; \
+		$$compiler $(STD) $(WARNINGS) -Werror -fsyntax-only -I. -Ibench/lib $(TUS) || exit 1; done
+	@echo shellcheck; shellcheck $(SHELL_FILES)
+	@echo clang-format; clang-format --dry-run -Werror $(C_FILES)
 	tests/lint_python.sh
 
 format: ## Rewrite the C files in the project's format
