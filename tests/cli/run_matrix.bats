@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# Each test is a subshell of its own, so what it exports is meant to end with it.
-# shellcheck disable=SC2030,SC2031
 # harness/run_matrix.sh: what it plans, runs, keeps, refuses and resumes.
 # Most tests run a copy of harness/ in a project with a space in its path and stand-ins for the benchmarks, because
 # the script finds everything from its own place; the last one is a real sweep.
+# Each test is a subshell of its own, so what it exports is meant to end with it.
+# shellcheck disable=SC2030,SC2031
 
 bats_require_minimum_version 1.5.0
 
