@@ -43,7 +43,7 @@ extern struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t i
 extern bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
 extern uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
 
-/* 1 up to QEMU 8, 2 from QEMU 9 on; each refuses the other's. build.sh chooses. */
+/* 1 up to QEMU 8, 2 from QEMU 9 on; each refuses the other's. vm.sh chooses. */
 #ifndef PACE_PLUGIN_VERSION
 #define PACE_PLUGIN_VERSION 1
 #endif
