@@ -8,11 +8,13 @@
  * Nothing is modelled but a small cache a CPU: no prefetch, no overlapping misses, no bandwidth
  * limit.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "pace_model.h"
 
@@ -51,16 +53,28 @@ __attribute__((visibility("default"))) int qemu_plugin_version = PACE_PLUGIN_VER
 __attribute__((visibility("default"))) int
 qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
 
+/* Lateness from which it pays to ask the host for the reason, which takes about 5 us. */
+enum { LATE_NS = 50000 };
+
+/* Most that a CPU is owed: a few of the host's time slices. More would come from before a
+ * measurement. */
+enum { OWED_NS_MAX = 10000000 };
+
 /* Written by one CPU's thread alone, so each on lines of its own. */
 struct cpu {
     struct pace_cache cache;
-    uint64_t end_ticks; /* of the previous paced access */
+    uint64_t end_ticks;  /* of the previous paced access */
+    uint64_t owed_ticks; /* taken away by the host and not yet made up for */
+    uint64_t taken_ns;   /* by the host since this CPU's thread began, when last asked */
     uint64_t fetched[PACE_NODES];
 } __attribute__((aligned(128)));
 
 static struct {
     struct cpu cpus[PACE_CPUS];
     uint64_t latency_ticks[2]; /* local, remote */
+    uint64_t late_ticks;
+    uint64_t owed_ticks_max;
+    double ticks_per_ns;
     uint64_t node_bytes;
     const char *report;
     /* Set with the first access to a kernel address and never cleared, so its race is harmless:
@@ -100,10 +114,43 @@ static double ticks_per_ns(void) {
 }
 #endif
 
+/* How long the calling thread has waited for a host processor, from /proc/thread-self/schedstat; 0
+ * when the host does not say. */
+static uint64_t taken_ns(void) {
+    char text[96];
+    uint64_t taken = 0;
+    int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    if (length > 0) {
+        text[length] = '\0';
+        if (sscanf(text, "%*u %" SCNu64, &taken) != 1)
+            taken = 0;
+    }
+    return taken;
+}
+
+/* The CPU comes to its access late: owes it what of that the host took, but nothing for what the
+ * guest did in between or for being idle. */
+static void note_lateness(struct cpu *cpu, uint64_t lateness_ticks) {
+    uint64_t before_ns = cpu->taken_ns, taken_ticks;
+
+    cpu->taken_ns = taken_ns();
+    if (before_ns == 0)
+        return;
+    taken_ticks = (uint64_t)((double)(cpu->taken_ns - before_ns) * pace.ticks_per_ns);
+    cpu->owed_ticks += taken_ticks < lateness_ticks ? taken_ticks : lateness_ticks;
+    if (cpu->owed_ticks > pace.owed_ticks_max)
+        cpu->owed_ticks = pace.owed_ticks_max;
+}
+
 static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t address,
                           void *data) {
     struct cpu *cpu = &pace.cpus[cpu_id % PACE_CPUS];
     struct qemu_plugin_hwaddr *hardware_address;
+    uint64_t latency, now;
     int node;
 
     (void)data;
@@ -121,8 +168,11 @@ static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t 
     if (node < 0)
         return;
     cpu->fetched[node]++;
-    cpu->end_ticks =
-        pace_end(cpu->end_ticks, now_ticks(), pace.latency_ticks[node != pace_node_of_cpu(cpu_id)]);
+    latency = pace.latency_ticks[node != pace_node_of_cpu(cpu_id)];
+    now = now_ticks();
+    if (now > cpu->end_ticks + latency + pace.late_ticks)
+        note_lateness(cpu, now - cpu->end_ticks - latency);
+    cpu->end_ticks = pace_end(cpu->end_ticks, now, latency, &cpu->owed_ticks);
     while (now_ticks() < cpu->end_ticks)
         ;
 }
@@ -169,7 +219,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
     uint64_t local_ns = number_option(argc, argv, "local_ns");
     uint64_t remote_ns = number_option(argc, argv, "remote_ns");
     const char *report = option(argc, argv, "report");
-    double rate = ticks_per_ns();
 
     (void)info;
     pace.node_bytes = number_option(argc, argv, "node_bytes");
@@ -178,8 +227,11 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
         return 1;
     }
     pace.report = strdup(report);
-    pace.latency_ticks[0] = (uint64_t)((double)local_ns * rate);
-    pace.latency_ticks[1] = (uint64_t)((double)remote_ns * rate);
+    pace.ticks_per_ns = ticks_per_ns();
+    pace.owed_ticks_max = (uint64_t)(OWED_NS_MAX * pace.ticks_per_ns);
+    pace.late_ticks = (uint64_t)(LATE_NS * pace.ticks_per_ns);
+    pace.latency_ticks[0] = (uint64_t)((double)local_ns * pace.ticks_per_ns);
+    pace.latency_ticks[1] = (uint64_t)((double)remote_ns * pace.ticks_per_ns);
     qemu_plugin_register_vcpu_tb_trans_cb(id, translate_block);
     qemu_plugin_register_atexit_cb(id, write_report, NULL);
     return 0;

@@ -69,12 +69,18 @@ static inline int pace_node_of_cpu(unsigned cpu) {
 /*
  * When the access that begins at `now` may end, if the CPU's previous one ended at `previous_end`:
  * one latency after that. So the emulator's own cost is part of the latency instead of adding to
- * it. All in one unit of time.
+ * it. What the CPU is owed, because the host took its processor away, is paid from the waiting. All
+ * in one unit of time.
  */
-static inline uint64_t pace_end(uint64_t previous_end, uint64_t now, uint64_t latency) {
-    uint64_t end = previous_end + latency;
+static inline uint64_t pace_end(uint64_t previous_end, uint64_t now, uint64_t latency,
+                                uint64_t *owed) {
+    uint64_t end = previous_end + latency, paid;
 
-    return end > now ? end : now;
+    if (end <= now)
+        return now;
+    paid = end - now < *owed ? end - now : *owed;
+    *owed -= paid;
+    return end - paid;
 }
 
 #endif
