@@ -11,9 +11,10 @@ STD      := -std=gnu11 -D_GNU_SOURCE
 DEPFLAGS  = -MMD -MP -MF $(BUILD)/$(subst /,_,$@).d
 
 # The allocator is one translation unit. initial-exec makes its one thread-local a register-relative
-# load; nodelete keeps its code mapped after a dlclose, because blocks and exiting threads still need it.
+# load; nodelete keeps its code mapped after a dlclose, because blocks and exiting threads still need it;
+# initfirst lets its fork handlers be registered before all others (thread.c says why).
 ALLOC_CFLAGS  := -O3 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-builtin -fno-plt
-ALLOC_LDFLAGS := -shared -Wl,-z,nodelete -Wl,-z,now -Wl,-O1
+ALLOC_LDFLAGS := -shared -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now -Wl,-O1
 
 UBSAN := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DNA_DEBUG=1
 

@@ -5,8 +5,7 @@
 #include "span.c"
 #include "thread.c"
 
-/* --- allocate ----------------------------------------------------------------------------------
- */
+/* --- allocate ------------------------------------------------------------------------------ */
 
 static slow_path void *no_memory(void) {
     errno = ENOMEM;
@@ -26,7 +25,8 @@ static __attribute__((noinline)) void *allocate_large(size_t size, size_t alignm
     void *block;
     *zeroed = true;
     if (size <= na.span_size_max && alignment <= na.span_size_max)
-        block = span_allocate(pool_here(), size == 0 ? 1 : size, alignment, zeroed);
+        block = span_allocate(pool_here(), tls.thread == &no_thread ? NULL : tls.thread,
+                              size == 0 ? 1 : size, alignment, zeroed);
     else
         block = huge_allocate(pool_here(), size == 0 ? 1 : size, alignment);
     return block != NULL ? block : no_memory();
@@ -39,9 +39,9 @@ static inline void *page_pop(struct page *page) {
     return block;
 }
 
-/* The first allocation of a thread that has ended, or of one that has not begun: borrows heaps for
- * the former, since nothing would give them back. */
-static slow_path void *allocate_detached(unsigned size_class) {
+/* For a thread without heaps: new, or ended. The latter borrows some for this one call, since
+ * nothing would take them back later. */
+static slow_path void *allocate_without_heap(unsigned size_class) {
     struct heap *heap = thread_attach();
     if (heap == NULL)
         return no_memory();
@@ -55,7 +55,7 @@ static slow_path void *allocate_detached(unsigned size_class) {
 static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
                                                              unsigned size_class) {
     if (unlikely(heap == &empty_heap))
-        return allocate_detached(size_class);
+        return allocate_without_heap(size_class);
     if (na.config.policy == POLICY_LOCAL)
         heap = thread_follow_node(heap);
     struct page *page = heap_refill(heap, size_class);
@@ -108,8 +108,7 @@ static void *na_aligned(size_t alignment, size_t size) {
     return allocate_large(size, alignment, &zeroed);
 }
 
-/* --- free --------------------------------------------------------------------------------------
- */
+/* --- free ---------------------------------------------------------------------------------- */
 
 /* A pointer from another allocator (or none): it cannot be freed here, and the program may well be
  * right to pass it, so it is left alone, counted and mentioned once. */
@@ -119,13 +118,12 @@ static slow_path void free_foreign(const void *pointer) {
     atomic_fetch_add_explicit(&na.foreign_frees, 1, memory_order_relaxed);
     if (na.config.on_error == ON_ERROR_SILENT || atomic_exchange(&na.warned_foreign, true))
         return;
-    char hex_chars[24];
-    struct text hex = {hex_chars, 0, sizeof hex_chars - 1};
-    text_add_hex(&hex, (uintptr_t)pointer);
-    hex_chars[hex.length] = '\0';
-    const char *parts[] = {"free of ", hex_chars,
-                           ", which this library did not allocate; ignored (said once)"};
-    say_line(parts, 3);
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, "free of ");
+    text_add_hex(&message.text, (uintptr_t)pointer);
+    text_add(&message.text, ", which this library did not allocate; ignored (said once)");
+    message_send(&message);
 }
 
 /* Gives a thread that has freed but never allocated its own place to count. */
@@ -142,6 +140,10 @@ static inline void count_remote_free(void) {
 /* A free of a block that is not in one of this thread's pages. */
 static __attribute__((noinline)) void free_elsewhere(struct segment *segment, struct page *page,
                                                      void *pointer) {
+    if (unlikely(!segment_holds(segment, pointer))) {
+        free_foreign(pointer);
+        return;
+    }
     switch (segment->kind) {
     case SEGMENT_SPAN:
         span_free(segment, pointer);
@@ -179,22 +181,35 @@ static inline void na_free(void *pointer) {
         page_attend(page);
 }
 
-/* --- resize ------------------------------------------------------------------------------------
- */
+/* --- resize -------------------------------------------------------------------------------- */
 
-/* Bytes the caller may use of a block; 0 for NULL and for pointers that are not ours. */
-static size_t na_usable_size(const void *pointer) {
+/* The segment that holds the block, or NULL when the pointer is not ours. */
+static struct segment *find_segment(const void *pointer) {
     struct segment *segment = segment_of(pointer);
-    if (segment == NULL)
-        return 0;
+    return segment != NULL && segment_holds(segment, pointer) ? segment : NULL;
+}
+
+static size_t block_bytes(struct segment *segment, const void *pointer) {
     return segment->kind == SEGMENT_HUGE ? segment->huge_bytes
                                          : page_of(segment, pointer)->block_size;
 }
 
+/* Bytes the caller may use of a block; 0 for NULL and for pointers that are not ours. */
+static size_t na_usable_size(const void *pointer) {
+    struct segment *segment = find_segment(pointer);
+    return segment == NULL ? 0 : block_bytes(segment, pointer);
+}
+
+/* A block that shrinks stays where it is when there is no memory for a smaller one. */
 static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
+    int saved_errno = errno;
     void *block = na_malloc(size);
-    if (block == NULL)
-        return NULL;
+    if (block == NULL) {
+        if (size > old_size)
+            return NULL;
+        errno = saved_errno;
+        return pointer;
+    }
     memcpy(block, pointer, old_size < size ? old_size : size);
     na_free(pointer);
     return block;
@@ -219,12 +234,14 @@ static void *na_realloc(void *pointer, size_t size) {
     }
     if (unlikely(size > PTRDIFF_MAX))
         return no_memory();
-    struct segment *segment = segment_of(pointer);
+    struct segment *segment = find_segment(pointer);
     if (unlikely(segment == NULL))
         die_of_misuse("realloc of a pointer this library did not allocate:", pointer);
-    size_t old_size = na_usable_size(pointer);
-    /* Stays when it fits and wastes no more than half. Spans and mappings trim what they can. */
-    if (size <= old_size && size >= old_size / 2 && segment->kind < PAGED_KINDS)
+    size_t old_size = block_bytes(segment, pointer);
+    /* Stays when it fits and wastes no more than half, or could not be smaller. Spans and mappings
+     * trim what they can. */
+    if (segment->kind < PAGED_KINDS && size <= old_size &&
+        (size >= old_size / 2 || old_size == BLOCK_ALIGNMENT))
         return pointer;
     void *resized = resize_without_copy(segment, pointer, size);
     return resized != NULL ? resized : resize_by_copy(pointer, old_size, size);
@@ -238,7 +255,7 @@ static size_t na_trim(void) {
     size_t purged_bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++) {
         lock_take(&na.pools[i].lock);
-        purged_bytes += pool_purge(&na.pools[i]);
+        purged_bytes += pool_purge_all(&na.pools[i]);
         lock_release(&na.pools[i].lock);
     }
     return purged_bytes;

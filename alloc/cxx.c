@@ -9,13 +9,13 @@ typedef void (*new_handler)(void);
 __attribute__((weak)) new_handler _ZSt15get_new_handlerv(void);
 __attribute__((weak, noreturn)) void _ZSt17__throw_bad_allocv(void);
 
-/* [new.delete.single]: calls the new-handler until memory is found or there is no handler. */
+/* [new.delete.single]: calls the new-handler until memory is found or there is no handler. The
+ * forms that do not throw return NULL at once instead: a handler may throw, which C cannot catch,
+ * and which would end the program on its way out of them. */
 static slow_path void *new_retry(size_t alignment, size_t size, bool throws) {
-    for (;;) {
+    while (throws) {
         new_handler handler = _ZSt15get_new_handlerv != NULL ? _ZSt15get_new_handlerv() : NULL;
         if (handler == NULL) {
-            if (!throws)
-                return NULL;
             if (_ZSt17__throw_bad_allocv != NULL)
                 _ZSt17__throw_bad_allocv();
             die_of_misuse("operator new: no memory, and no C++ run-time to throw with:", NULL);
@@ -25,16 +25,16 @@ static slow_path void *new_retry(size_t alignment, size_t size, bool throws) {
         if (block != NULL)
             return block;
     }
-}
-
-static inline void *new_block(size_t size, bool throws) {
-    void *block = na_malloc(size);
-    return likely(block != NULL) ? block : new_retry(1, size, throws);
+    return NULL;
 }
 
 static inline void *new_aligned(size_t size, size_t alignment, bool throws) {
     void *block = na_aligned(alignment, size);
     return likely(block != NULL) ? block : new_retry(alignment, size, throws);
+}
+
+static inline void *new_block(size_t size, bool throws) {
+    return new_aligned(size, 1, throws);
 }
 
 /* Each form of new: plain and array, each throwing and not, each with and without an alignment. */

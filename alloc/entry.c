@@ -37,12 +37,11 @@ exported void *reallocarray(void *pointer, size_t count, size_t size) {
     return __builtin_mul_overflow(count, size, &bytes) ? no_memory() : na_realloc(pointer, bytes);
 }
 
-/* --- alignment ---------------------------------------------------------------------------------
- */
+/* --- alignment ----------------------------------------------------------------------------- */
 
 /* Like glibc, rounds an alignment that is no power of two up to one. */
 exported void *memalign(size_t alignment, size_t size) {
-    if (alignment > PTRDIFF_MAX / 2 + 1) {
+    if (alignment > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }
@@ -90,8 +89,7 @@ exported void *pvalloc(size_t size) {
     return na_aligned(page_bytes, align_up(size == 0 ? 1 : size, page_bytes));
 }
 
-/* --- C23 ---------------------------------------------------------------------------------------
- */
+/* --- C23 ----------------------------------------------------------------------------------- */
 
 exported void free_sized(void *pointer, size_t size);
 exported void free_sized(void *pointer, size_t size) {
@@ -105,8 +103,7 @@ exported void free_aligned_sized(void *pointer, size_t alignment, size_t size) {
     na_free(pointer);
 }
 
-/* --- questions and hints -----------------------------------------------------------------------
- */
+/* --- questions and hints ------------------------------------------------------------------- */
 
 exported size_t malloc_usable_size(void *pointer) {
     return na_usable_size(pointer);

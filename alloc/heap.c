@@ -17,8 +17,7 @@
 /* Stands where a heap has no page; never written. */
 static const struct page empty_page;
 
-/* --- bins --------------------------------------------------------------------------------------
- */
+/* --- bins ---------------------------------------------------------------------------------- */
 
 /* Points the direct entries of the bin's sizes at its first page. */
 static void bin_update_direct(struct heap *heap, unsigned size_class) {
@@ -87,8 +86,7 @@ static void bin_append(struct heap *heap, struct page *page) {
         bin_update_direct(heap, page->size_class);
 }
 
-/* --- empty and parked pages --------------------------------------------------------------------
- */
+/* --- empty and parked pages ---------------------------------------------------------------- */
 
 static struct heap *page_heap(const struct page *page) {
     struct segment *segment = segment_of((void *)page_start(page));
@@ -178,26 +176,35 @@ static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
             heap_collect(thread->heaps[i], pages_a_bin);
 }
 
-/* --- refilling ---------------------------------------------------------------------------------
- */
+/* --- refilling ----------------------------------------------------------------------------- */
 
-/* Before address space is taken, at most this many pages of each bin are searched for empty ones: a
- * bound on a search that comes once for every 32 MiB. */
+/* How many pages of each bin are searched for empty ones before address space is taken: a bound on
+ * a search that comes at most once for every segment carved. */
 #define COLLECT_PAGES_A_BIN 64
 
 static void threads_collect_orphans(void);
+
+/* Takes a run; where the pool has none, first looks for memory whose blocks have all been freed, in
+ * the calling thread's pages (`thread` may be NULL) and in those of threads that have ended. */
+static struct run take_run(struct pool *pool, struct thread *thread, enum segment_kind kind,
+                           unsigned count, unsigned alignment) {
+    struct run run = pool_take_run(pool, kind, count, alignment, false);
+    if (run.segment != NULL)
+        return run;
+    if (!atomic_exchange_explicit(&pool->collected, true, memory_order_relaxed)) {
+        if (thread != NULL)
+            thread_collect(thread, COLLECT_PAGES_A_BIN);
+        threads_collect_orphans();
+    }
+    return pool_take_run(pool, kind, count, alignment, true);
+}
 
 /* A page of the class from the pool, with free blocks and in its bin, or NULL. */
 static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
     enum segment_kind kind =
         size_class_bytes(size_class) <= SMALL_SIZE_MAX ? SEGMENT_SMALL : SEGMENT_MEDIUM;
     unsigned slices = kind == SEGMENT_SMALL ? 1 : MEDIUM_PAGE_SLICES;
-    struct run run = pool_take_run(heap->pool, kind, slices, slices, false);
-    if (run.segment == NULL) {
-        thread_collect(heap->thread, COLLECT_PAGES_A_BIN);
-        threads_collect_orphans();
-        run = pool_take_run(heap->pool, kind, slices, slices, true);
-    }
+    struct run run = take_run(heap->pool, heap->thread, kind, slices, slices);
     if (run.segment == NULL)
         return NULL;
     uintptr_t start = run.segment->base + run.slice * SLICE_SIZE;

@@ -14,7 +14,7 @@ static struct segment *huge_head_new(void) {
     lock_take(&huge.lock);
     struct segment *head = huge.spare;
     if (head != NULL)
-        huge.spare = head->next_all;
+        huge.spare = head->next;
     lock_release(&huge.lock);
     if (head == NULL)
         head = meta_allocate(sizeof *head + sizeof head->pages[0]);
@@ -23,7 +23,7 @@ static struct segment *huge_head_new(void) {
 
 static void huge_head_spare(struct segment *head) {
     lock_take(&huge.lock);
-    head->next_all = huge.spare;
+    head->next = huge.spare;
     huge.spare = head;
     lock_release(&huge.lock);
 }
@@ -75,7 +75,7 @@ static void huge_free(struct segment *head, void *block) {
 }
 
 /* Moves a block to where it can be `bytes` long. The new place is mapped before the old one is
- * left, so a refusal loses nothing. */
+ * left, so that a refusal loses nothing. */
 static bool huge_move(struct segment *head, size_t bytes) {
     uintptr_t target = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_NONE);
     if (target == 0)
@@ -91,13 +91,16 @@ static bool huge_move(struct segment *head, size_t bytes) {
     return moved;
 }
 
-/* Makes a block hold `new_bytes`, in place or elsewhere. NULL: refused, and nothing has changed. */
+/* Makes a block hold `new_bytes`, in place or elsewhere. NULL: refused, and nothing has changed.
+ * Only want of room in place leads to a move: any other refusal, such as for a block that the
+ * program has split into several mappings by madvise, would meet the move as well. */
 static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
     huge_check(head, block);
     size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, SLICE_SIZE);
     if (bytes == old_bytes)
         return block;
-    if (!sys_remap_in_place(head->base, old_bytes, bytes) && !huge_move(head, bytes))
+    int result = sys_remap_in_place(head->base, old_bytes, bytes);
+    if (result != 0 && (result != -ENOMEM || !huge_move(head, bytes)))
         return NULL;
     head->huge_bytes = bytes;
     huge_count(head->pool, 0, old_bytes, bytes);

@@ -13,8 +13,14 @@
  * are mapped one by one and only in part, though each keeps its aligned range to itself. */
 #define LIMITED_SEGMENT_BYTES (4 * MIB)
 
-/* Free memory is given back after this long, so that what is freed and soon wanted again stays. */
-#define PURGE_DELAY_MS 100
+/* Purging comes by this often and gives back what was free the last time as well: what is freed and
+ * soon wanted again stays. */
+#define PURGE_INTERVAL_MS 100
+
+/* A pass is done in steps of this much (some 1 ms of the kernel's time), each by whoever next takes
+ * the pool's lock, so that nobody waits for a whole pass. */
+#define PURGE_STEP_SLICES   128
+#define PURGE_STEP_SEGMENTS 256
 
 /* Tells the kernel where pages of the range shall come from. The node of memory is decided here and
  * never again. */
@@ -29,8 +35,7 @@ static void pool_place(struct pool *pool, uintptr_t start, size_t size_bytes) {
         report_refused_policy(pool, -result);
 }
 
-/* --- segments ----------------------------------------------------------------------------------
- */
+/* --- segments ------------------------------------------------------------------------------ */
 
 static void segment_unlist(struct segment *segment) {
     if (segment->listed_in == NULL)
@@ -73,10 +78,11 @@ static void segment_relist(struct segment *segment) {
         segment_list(segment, list);
 }
 
-/* Takes address space for more segments: a whole arena, or less where that much is refused. */
+/* Takes address space for more segments: a whole arena, or less where that much is refused. Its
+ * segments become usable one by one. */
 static bool pool_map_arena(struct pool *pool) {
     for (size_t bytes = na.arena_bytes; bytes >= na.segment_bytes; bytes /= 2) {
-        uintptr_t start = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_READ | PROT_WRITE);
+        uintptr_t start = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_NONE);
         if (start == 0)
             continue;
         if (!segment_table_covers(start, bytes)) {
@@ -97,6 +103,8 @@ static bool pool_map_arena(struct pool *pool) {
 static struct segment *pool_carve_segment(struct pool *pool) {
     if (pool->arena_next == pool->arena_end && !pool_map_arena(pool))
         return NULL;
+    if (!sys_make_usable(pool->arena_next, na.segment_bytes))
+        return NULL;
     struct segment *segment =
         meta_allocate(sizeof *segment + SEGMENT_SLICES * sizeof segment->pages[0]);
     if (segment == NULL)
@@ -104,6 +112,7 @@ static struct segment *pool_carve_segment(struct pool *pool) {
     segment->base = pool->arena_next;
     segment->pool = pool;
     segment->kind = SEGMENT_UNUSED;
+    segment->page_shift = SLICE_SHIFT;
     segment->slices = segment->free_slices = (uint16_t)(na.segment_bytes / SLICE_SIZE);
     slices_set(segment->free_map, 0, segment->slices);
     pool->arena_next += na.segment_bytes;
@@ -112,48 +121,80 @@ static struct segment *pool_carve_segment(struct pool *pool) {
     atomic_store_explicit(&pool->all, segment, memory_order_release);
     segment_list(segment, &pool->unused);
     segment_register(segment);
+    atomic_store_explicit(&pool->collected, false, memory_order_relaxed);
     return segment;
 }
 
-/* --- purging -----------------------------------------------------------------------------------
- */
+/* --- purging ------------------------------------------------------------------------------- */
 
-/* Gives the segment's idle slices back to the kernel. Returns how many. */
-static unsigned segment_purge(struct segment *segment) {
-    uint64_t dirty[SLICE_WORDS];
+/* Gives slices that are free and idle (or, `at_once`, just free) back to the kernel, `most` of them
+ * at the most. Returns how many; fewer than `most` means that the segment is done. */
+static unsigned segment_purge(struct segment *segment, bool at_once, unsigned most) {
+    uint64_t wanted[SLICE_WORDS];
     unsigned purged = 0;
     for (unsigned word = 0; word < SLICE_WORDS; word++)
-        dirty[word] = segment->free_map[word] & segment->touched_map[word];
-    for (unsigned at = slices_next(dirty, 0, true); at < SEGMENT_SLICES;) {
-        unsigned end = slices_next(dirty, at, false);
-        /* Refused for locked memory: then it stays, and stays marked as touched. */
+        wanted[word] = segment->free_map[word] & segment->touched_map[word] &
+                       (at_once ? ~(uint64_t)0 : segment->idle_map[word]);
+    for (unsigned at = slices_next(wanted, 0, true); at < SEGMENT_SLICES && purged < most;) {
+        unsigned end = slices_next(wanted, at, false);
+        if (end - at > most - purged)
+            end = at + most - purged;
         if (sys_purge(segment->base + at * SLICE_SIZE, (end - at) * SLICE_SIZE)) {
             slices_clear(segment->touched_map, at, end - at);
             purged += end - at;
+        } else {
+            segment->pool->purge_refused = true; /* it stays, and stays marked as touched */
         }
-        at = slices_next(dirty, end, true);
+        at = slices_next(wanted, end, true);
     }
+    segment->pool->slices_purged += purged;
     return purged;
 }
 
-/* Returns the bytes given back. The pool is locked. */
-static size_t pool_purge(struct pool *pool) {
-    uint64_t purged = 0;
+/* Marks what is free now for the next pass. Returns whether there is anything. */
+static bool segment_mark_idle(struct segment *segment) {
+    uint64_t any = 0;
+    for (unsigned word = 0; word < SLICE_WORDS; word++)
+        any |= segment->idle_map[word] = segment->free_map[word] & segment->touched_map[word];
+    return any != 0;
+}
+
+/* Gives back everything that is free. Returns the bytes. The pool is locked. */
+static size_t pool_purge_all(struct pool *pool) {
+    size_t slices = 0;
     for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_relaxed);
          segment != NULL; segment = segment->next_all)
-        purged += segment_purge(segment);
-    pool->slices_purged += purged;
-    pool->purge_due_ms = 0;
-    return (size_t)purged * SLICE_SIZE;
+        slices += segment_purge(segment, true, SEGMENT_SLICES + 1);
+    return slices * SLICE_SIZE;
 }
 
+/* One step of a pass, when a pass is due or under way. The pool is locked. */
 static void pool_purge_if_due(struct pool *pool) {
-    if (pool->purge_due_ms != 0 && sys_coarse_ms() >= pool->purge_due_ms)
-        (void)pool_purge(pool);
+    if (pool->purge_due_ms == 0 || sys_coarse_ms() < pool->purge_due_ms)
+        return;
+    struct segment *segment = pool->purge_next;
+    if (segment == NULL)
+        segment = atomic_load_explicit(&pool->all, memory_order_relaxed);
+    unsigned purged = 0;
+    for (unsigned seen = 0; segment != NULL && seen < PURGE_STEP_SEGMENTS; seen++) {
+        purged += segment_purge(segment, false, PURGE_STEP_SLICES - purged);
+        if (purged >= PURGE_STEP_SLICES)
+            break;
+        pool->purge_again |= segment_mark_idle(segment);
+        segment = segment->next_all;
+    }
+    pool->purge_next = segment;
+    if (segment != NULL)
+        return;
+    bool again = pool->purge_again && !pool->purge_refused;
+    pool->purge_due_ms = again ? sys_coarse_ms() + PURGE_INTERVAL_MS : 0;
+    pool->purge_again = false;
 }
 
-/* --- runs of slices ----------------------------------------------------------------------------
- */
+/* --- runs of slices ------------------------------------------------------------------------ */
+
+/* Segments of the closest list looked at before those that surely fit. */
+#define SPAN_TIGHT_SEARCH 16
 
 struct run {
     struct segment *segment; /* NULL: none was found */
@@ -171,12 +212,13 @@ static struct run segment_take(struct segment *segment, enum segment_kind kind, 
     struct pool *pool = segment->pool;
     /* A segment in use keeps its kind, which other threads read without the lock. */
     if (segment->kind == SEGMENT_UNUSED) {
-        segment->kind = (uint8_t)kind;
         segment->page_shift = (uint8_t)kind_page_shift(kind);
+        segment->kind = (uint8_t)kind;
     }
     struct run run = {segment, slice, !slices_any(segment->touched_map, slice, count)};
     slices_clear(segment->free_map, slice, count);
     slices_set(segment->touched_map, slice, count);
+    slices_clear(segment->idle_map, slice, count);
     segment->free_slices = (uint16_t)(segment->free_slices - count);
     segment_relist(segment);
     pool->slices_used += count;
@@ -185,19 +227,39 @@ static struct run segment_take(struct segment *segment, enum segment_kind kind, 
     return run;
 }
 
-/* The first segment that has a run, searching lists that can have one before carving new ones. */
+/* A run in one of the segments of a list, of which `most` are looked at. */
+static struct run span_list_find(struct segment *segment, unsigned count, unsigned alignment,
+                                 unsigned most) {
+    for (unsigned seen = 0; segment != NULL && seen < most; seen++, segment = segment->next) {
+        if (segment->largest_run < count)
+            continue;
+        int slice = slices_find_run(segment->free_map, count, alignment);
+        if (slice >= 0)
+            return segment_take(segment, SEGMENT_SPAN, (unsigned)slice, count);
+    }
+    return (struct run){NULL, 0, false};
+}
+
+/* The list of runs of about `count` may be long and have few that fit, so a little of it is
+ * searched first, then the lists where all fit, and the rest of it before address space is taken.
+ */
+static struct run pool_find_span(struct pool *pool, unsigned count, unsigned alignment) {
+    unsigned tight = floor_log2(count);
+    struct run run = span_list_find(pool->spans[tight], count, alignment, SPAN_TIGHT_SEARCH);
+    for (unsigned list = tight + 1; run.segment == NULL && list < SPAN_LISTS; list++)
+        run = span_list_find(pool->spans[list], count, alignment, UINT_MAX);
+    if (run.segment == NULL && pool->unused == NULL)
+        run = span_list_find(pool->spans[tight], count, alignment, UINT_MAX);
+    return run;
+}
+
+/* The first segment that has a run; new ones are carved only with may_carve. */
 static struct run pool_find_run(struct pool *pool, enum segment_kind kind, unsigned count,
                                 unsigned alignment, bool may_carve) {
     if (kind == SEGMENT_SPAN) {
-        for (unsigned list = floor_log2(count); list < SPAN_LISTS; list++)
-            for (struct segment *segment = pool->spans[list]; segment != NULL;
-                 segment = segment->next) {
-                if (segment->largest_run < count)
-                    continue;
-                int slice = slices_find_run(segment->free_map, count, alignment);
-                if (slice >= 0)
-                    return segment_take(segment, kind, (unsigned)slice, count);
-            }
+        struct run run = pool_find_span(pool, count, alignment);
+        if (run.segment != NULL)
+            return run;
     } else if (pool->paged[kind] != NULL) {
         struct segment *segment = pool->paged[kind];
         int slice = slices_find_run(segment->free_map, count, alignment);
@@ -230,8 +292,8 @@ static void pool_return_run_locked(struct segment *segment, unsigned slice, unsi
     segment->free_slices = (uint16_t)(segment->free_slices + count);
     segment_relist(segment);
     pool->slices_used -= count;
-    if (pool->purge_due_ms == 0)
-        pool->purge_due_ms = sys_coarse_ms() + PURGE_DELAY_MS;
+    if (pool->purge_due_ms == 0 && !pool->purge_refused)
+        pool->purge_due_ms = sys_coarse_ms() + PURGE_INTERVAL_MS;
     else
         pool_purge_if_due(pool);
 }

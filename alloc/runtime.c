@@ -22,34 +22,33 @@ static struct runtime {
 /* A misuse that cannot be survived: one line, then abort, as glibc does. */
 __attribute__((noreturn)) static slow_path void die_of_misuse(const char *what,
                                                               const void *pointer) {
-    char hex_chars[24];
-    struct text hex = {hex_chars, 0, sizeof hex_chars - 1};
-    text_add_hex(&hex, (uintptr_t)pointer);
-    hex_chars[hex.length] = '\0';
-    const char *parts[] = {what, " ", hex_chars};
-    say_line(parts, 3);
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, what);
+    text_add(&message.text, " ");
+    text_add_hex(&message.text, (uintptr_t)pointer);
+    message_send(&message);
     sys_abort();
 }
 
 /* The kernel refused a pool's policy: counts it and does what NUMA_ALLOC_ON_ERROR says. */
 static slow_path void report_refused_policy(struct pool *pool, int error) {
-    pool->policy_refusals++;
-    pool->policy_errno = error;
+    atomic_fetch_add_explicit(&pool->policy_refusals, 1, memory_order_relaxed);
+    atomic_store_explicit(&pool->policy_errno, error, memory_order_relaxed);
     if (na.config.on_error == ON_ERROR_SILENT)
         return;
     if (na.config.on_error == ON_ERROR_WARN && atomic_exchange(&na.warned, true))
         return;
-    char node_chars[24], error_chars[24];
-    struct text node = {node_chars, 0, sizeof node_chars - 1};
-    struct text number = {error_chars, 0, sizeof error_chars - 1};
-    text_add_signed(&node, pool->node);
-    text_add_signed(&number, error);
-    node_chars[node.length] = error_chars[number.length] = '\0';
-    const char *parts[] = {
-        "the kernel refused to place memory on node ", node_chars, " (mbind: errno ", error_chars,
-        na.config.on_error == ON_ERROR_ABORT ? "); stopping, as NUMA_ALLOC_ON_ERROR=abort asks"
-                                             : "); it is placed where it is first touched"};
-    say_line(parts, 5);
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, "the kernel refused to place memory on node ");
+    text_add_signed(&message.text, pool->node);
+    text_add(&message.text, " (mbind: errno ");
+    text_add_signed(&message.text, error);
+    text_add(&message.text, na.config.on_error == ON_ERROR_ABORT
+                                ? "); stopping, as NUMA_ALLOC_ON_ERROR=abort asks"
+                                : "); it is placed where it is first touched");
+    message_send(&message);
     if (na.config.on_error == ON_ERROR_ABORT)
         sys_abort();
 }

@@ -28,3 +28,10 @@ static void segment_unregister(struct segment *segment) {
 static bool segment_table_covers(uintptr_t start, size_t size_bytes) {
     return start + size_bytes <= (uintptr_t)1 << ADDRESS_BITS;
 }
+
+/* Whether an address whose entry leads to the segment lies in it. */
+static bool segment_holds(const struct segment *segment, const void *pointer) {
+    size_t bytes =
+        segment->kind == SEGMENT_HUGE ? segment->huge_bytes : segment->slices * SLICE_SIZE;
+    return (uintptr_t)pointer - segment->base < bytes;
+}

@@ -2,7 +2,7 @@
  * They have no owner: any thread gives one straight back to its own pool. */
 #pragma once
 
-#include "pool.c"
+#include "thread.c"
 
 /* What a span's block_size is rounded to: the rest of its last slice is not promised to the caller,
  * and so not touched. */
@@ -13,11 +13,13 @@ static unsigned span_slices(size_t size_bytes) {
 }
 
 /* A block of at least `size_bytes` (1 to na.span_size_max) at a multiple of `alignment` (at most
- * that). Sets *zeroed when its memory is known to read as zero. NULL: no memory. */
-static void *span_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
+ * that). `thread` is the caller's, or NULL. Sets *zeroed when its memory is known to read as zero.
+ * NULL: no memory. */
+static void *span_allocate(struct pool *pool, struct thread *thread, size_t size_bytes,
+                           size_t alignment, bool *zeroed) {
     unsigned count = span_slices(size_bytes);
     unsigned slice_alignment = alignment > SLICE_SIZE ? (unsigned)(alignment / SLICE_SIZE) : 1;
-    struct run run = pool_take_run(pool, SEGMENT_SPAN, count, slice_alignment, true);
+    struct run run = take_run(pool, thread, SEGMENT_SPAN, count, slice_alignment);
     if (run.segment == NULL)
         return NULL;
     struct page *page = &run.segment->pages[run.slice];

@@ -33,14 +33,16 @@ static uint64_t page_live_blocks(const struct page *page) {
 }
 
 static void stats_add_segment(struct heap_stats *stats, const struct segment *segment) {
-    unsigned shift = segment->page_shift;
-    if (segment->kind == SEGMENT_UNUSED)
+    /* Read once: another thread may be giving an unused segment its kind. */
+    enum segment_kind kind = *(const volatile uint8_t *)&segment->kind;
+    if (kind == SEGMENT_UNUSED)
         return;
-    for (unsigned i = 0; i < SEGMENT_SIZE >> shift; i++) {
+    unsigned pages = SEGMENT_SLICES >> (kind_page_shift(kind) - SLICE_SHIFT);
+    for (unsigned i = 0; i < pages; i++) {
         const struct page *page = &segment->pages[i];
         if (page->block_size == 0)
             continue;
-        if (segment->kind == SEGMENT_SPAN) {
+        if (kind == SEGMENT_SPAN) {
             stats->span_blocks++;
             stats->span_bytes += page->block_size;
         } else if (page->owner != NULL) {
@@ -89,9 +91,9 @@ static void json_pool(struct text *json, const struct pool *pool) {
     text_add(json, ", \"policy\": \"");
     text_add(json, pool->node < 0 ? "none" : pool->mode == MPOL_BIND ? "bind" : "preferred");
     text_add(json, "\", \"in_force\": ");
-    text_add(json, pool->policy_refusals == 0 ? "true, " : "false, ");
-    json_number(json, "refusals", pool->policy_refusals, ", ");
-    json_number(json, "refusal_errno", (uint64_t)pool->policy_errno, ", ");
+    text_add(json, atomic_load(&pool->policy_refusals) == 0 ? "true, " : "false, ");
+    json_number(json, "refusals", atomic_load(&pool->policy_refusals), ", ");
+    json_number(json, "refusal_errno", (uint64_t)atomic_load(&pool->policy_errno), ", ");
     json_number(json, "arenas", pool->arenas, ", ");
     json_number(json, "arena_bytes", pool->arena_bytes, ", ");
     json_number(json, "segments", pool->segments, ", ");
@@ -120,11 +122,14 @@ static void json_size_classes(struct text *json, const struct heap_stats *stats)
     text_add(json, "\n  ],\n");
 }
 
-/* Writes the statistics as one JSON object. The node list is flushed row by row, since there may be
- * 1,024 of them. */
+/* Writes the statistics as one JSON object, unless another thread or an interrupted handler is
+ * doing so. The nodes are flushed one by one, since there may be 1,024 of them. */
 static void stats_write(int fd) {
     static struct heap_stats stats;
     static char buffer[16384];
+    static atomic_flag busy = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+        return;
     struct text json = {buffer, 0, sizeof buffer};
     stats_gather(&stats);
     text_add(&json, "{\n  ");
@@ -154,6 +159,7 @@ static void stats_write(int fd) {
     }
     text_add(&json, "  ]\n}\n");
     (void)sys_write_all(fd, json.start, json.length);
+    atomic_flag_clear_explicit(&busy, memory_order_release);
 }
 
 /* Out of the way of programs and scripts that count on 3 and the next few. */
@@ -189,8 +195,9 @@ static int stats_open(char path_chars[PATH_MAX + 64]) {
     return sys_create_file(path_chars);
 }
 
+/* Writes the statistics where they were asked for. */
 static void stats_report(void) {
-    static char path[PATH_MAX + 64];
+    char path[PATH_MAX + 64];
     if (na.config.stats_path[0] == '\0') {
         stats_write(stats_stderr_now());
         return;
@@ -201,15 +208,14 @@ static void stats_report(void) {
         sys_close(fd);
         return;
     }
-    char error_chars[24], shown_chars[96];
-    struct text error = {error_chars, 0, sizeof error_chars - 1};
-    struct text shown = {shown_chars, 0, sizeof shown_chars - 1};
-    text_add_signed(&error, -fd);
-    text_add_quoted(&shown, path);
-    error_chars[error.length] = shown_chars[shown.length] = '\0';
-    const char *parts[] = {"NUMA_ALLOC_STATS: cannot write ", shown_chars, " (errno ", error_chars,
-                           ")"};
-    say_line(parts, 5);
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, "NUMA_ALLOC_STATS: cannot write ");
+    text_add_quoted(&message.text, path);
+    text_add(&message.text, " (errno ");
+    text_add_signed(&message.text, -fd);
+    text_add(&message.text, ")");
+    message_send(&message);
 }
 
 static void stats_on_signal(int signal_number) {

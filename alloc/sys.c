@@ -9,16 +9,13 @@
 #include <linux/futex.h>
 #include <numaif.h>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 #if defined(__x86_64__)
 static inline long sys_call(long number, long a, long b, long c, long d, long e, long f) {
@@ -58,8 +55,7 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
 }
 #endif
 
-/* --- memory ------------------------------------------------------------------------------------
- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 /* Anonymous private memory at `hint` (0: anywhere); `flags` are added. Returns 0 when refused. */
 static uintptr_t sys_map(uintptr_t hint, size_t size_bytes, int protection, int flags) {
@@ -104,8 +100,8 @@ static uintptr_t sys_map_aligned(size_t size_bytes, size_t alignment, int protec
     return start;
 }
 
-/* Unmaps what sys_map_aligned gave. Mapping and unmapping in a loop stays at one address, so that
- * page tables and tables indexed by address do not grow with the number of rounds. */
+/* Unmaps what sys_map_aligned gave. Mapping and unmapping one block in a loop stays at one address,
+ * so that page tables and tables indexed by address do not grow with the number of rounds. */
 static void sys_unmap_aligned(uintptr_t start, size_t size_bytes) {
     sys_unmap(start, size_bytes);
     uintptr_t expected = start;
@@ -113,10 +109,17 @@ static void sys_unmap_aligned(uintptr_t start, size_t size_bytes) {
                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
-/* Grows or shrinks a mapping where it stands. */
-static bool sys_remap_in_place(uintptr_t start, size_t old_bytes, size_t new_bytes) {
-    return (uintptr_t)sys_call(SYS_mremap, (long)start, (long)old_bytes, (long)new_bytes, 0, 0,
-                               0) == start;
+/* Makes memory mapped with PROT_NONE usable. Only then does it count as committed, against
+ * RLIMIT_DATA, and as memory to lock. */
+static bool sys_make_usable(uintptr_t start, size_t size_bytes) {
+    return sys_call(SYS_mprotect, (long)start, (long)size_bytes, PROT_READ | PROT_WRITE, 0, 0, 0) ==
+           0;
+}
+
+/* Grows or shrinks a mapping where it stands. Returns 0 or -errno. */
+static int sys_remap_in_place(uintptr_t start, size_t old_bytes, size_t new_bytes) {
+    long result = sys_call(SYS_mremap, (long)start, (long)old_bytes, (long)new_bytes, 0, 0, 0);
+    return (uintptr_t)result == start ? 0 : (int)result;
 }
 
 /* Moves a mapping, its pages and its policy onto `target`, replacing what is mapped there. */
@@ -151,8 +154,7 @@ static size_t sys_address_space_limit(void) {
     return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
 }
 
-/* --- files -------------------------------------------------------------------------------------
- */
+/* --- files --------------------------------------------------------------------------------- */
 
 /* Reads a small file whole into `text`, NUL-terminated. Returns its length or -errno. */
 static long sys_read_file(const char *path, char *text, size_t capacity) {
@@ -209,8 +211,7 @@ static bool sys_write_all(int fd, const char *text, size_t length) {
     return true;
 }
 
-/* --- process and threads -----------------------------------------------------------------------
- */
+/* --- process and threads ------------------------------------------------------------------- */
 
 __attribute__((noreturn)) static void sys_exit_process(int status) {
     for (;;)
@@ -234,6 +235,16 @@ static void sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected) {
 
 static void sys_futex_wake_one(_Atomic(uint32_t) *word) {
     (void)sys_call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+/* The environment as the kernel gave it, for when libc has not set `environ` yet; NULL in a
+ * set-user-id program or where unknown. The loader's symbol points at argc, then argv, then it. */
+static char **sys_initial_environment(void) {
+    extern void *__libc_stack_end __attribute__((weak));
+    if (&__libc_stack_end == NULL || __libc_stack_end == NULL || getauxval(AT_SECURE) != 0)
+        return NULL;
+    long argc = *(long *)__libc_stack_end;
+    return (char **)__libc_stack_end + 1 + argc + 1;
 }
 
 /* The node of the CPU this thread runs on, through the vDSO (5 ns); -1 when unknown. */

@@ -79,13 +79,18 @@ static bool parse_unsigned(const char **cursor, uint64_t max, uint64_t *value) {
     return true;
 }
 
-/* Writes "numa_alloc: PARTS...\n" to standard error in one call, so that lines do not mix. */
-static slow_path void say_line(const char *const *parts, size_t count) {
-    char buffer[512];
-    struct text line = {buffer, 0, sizeof buffer - 1};
-    text_add(&line, "numa_alloc: ");
-    for (size_t i = 0; i < count; i++)
-        text_add(&line, parts[i]);
-    buffer[line.length++] = '\n';
-    (void)sys_write_all(STDERR_FILENO, buffer, line.length);
+/* The one line a problem gets on standard error. Written in one call, so that lines do not mix. */
+struct message {
+    struct text text;
+    char chars[512];
+};
+
+static void message_begin(struct message *message) {
+    message->text = (struct text){message->chars, 0, sizeof message->chars - 1};
+    text_add(&message->text, "numa_alloc: ");
+}
+
+static void message_send(struct message *message) {
+    message->chars[message->text.length] = '\n';
+    (void)sys_write_all(STDERR_FILENO, message->chars, message->text.length + 1);
 }

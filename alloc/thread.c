@@ -1,6 +1,6 @@
 /* Threads: set-up of the process, of each thread at its first malloc, hand-over when a thread ends,
  * and fork. What a thread owned is adopted whole by the next thread that starts, so that a block is
- * always freed to its own page and neither birth nor death of a thread walks what it holds. */
+ * always freed to its own page, and a new thread walks nothing. */
 #pragma once
 
 #include "heap.c"
@@ -18,12 +18,12 @@ static struct heap empty_heap = {
 };
 static struct thread no_thread;
 
-/* The one thread-local. initial-exec: it must work in the first malloc of a thread, where the lazy
- * kind would call malloc. */
+/* What malloc and free find their way by. initial-exec: it must work in the first malloc of a
+ * thread, where the lazy kind would call malloc. */
 static __thread struct {
     struct heap *heap;     /* where malloc takes from; never NULL */
     struct thread *thread; /* whose pages free recognises as its own; never NULL */
-    bool ended;            /* this thread's destructors have run */
+    bool ended; /* its exit destructor has run: heaps are borrowed for one call at a time */
 } tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, &no_thread, false};
 
 static struct {
@@ -36,8 +36,7 @@ static struct {
 
 static void runtime_set_up(void);
 
-/* --- one thread --------------------------------------------------------------------------------
- */
+/* --- one thread ---------------------------------------------------------------------------- */
 
 /* The thread's heap on a pool, or NULL without memory for one. */
 static struct heap *thread_heap(struct thread *thread, unsigned pool_index) {
@@ -88,12 +87,13 @@ static void thread_orphan(struct thread *thread) {
 /* Gives the calling thread its heaps. Returns the one to allocate from, or NULL without memory. */
 static slow_path struct heap *thread_attach(void) {
     runtime_set_up();
+    if (tls.heap != &empty_heap)
+        return tls.heap; /* set-up has allocated */
     struct thread *thread = thread_adopt_or_make();
     if (thread == NULL)
         return NULL;
     thread->pool_index = pool_index_here();
     thread->node_mismatches = 0;
-    thread->exit_rounds = 0;
     struct heap *heap = thread_heap(thread, thread->pool_index);
     if (heap == NULL) {
         thread_orphan(thread);
@@ -107,24 +107,24 @@ static slow_path struct heap *thread_attach(void) {
     return heap;
 }
 
+/* Leaves the thread's heaps to the next one. */
 static void thread_detach(void) {
     struct thread *thread = tls.thread;
-    thread_collect(thread, UINT_MAX);
     tls.heap = &empty_heap;
     tls.thread = &no_thread;
     thread_orphan(thread);
 }
 
-/* Runs when a thread ends. Other libraries' destructors may still allocate, so it lets them go
- * first by asking to be called again until the last of the rounds POSIX promises. */
+/* Runs when a thread ends, perhaps before other libraries' destructors: those may still allocate,
+ * with borrowed heaps, and free. Staying attached for them instead would have to end in a
+ * destructor that POSIX need not call: it promises a number of rounds, not that a key set late is
+ * seen. */
 static void thread_exit_destructor(void *value) {
     struct thread *thread = value;
     if (thread != tls.thread)
         return;
-    if (++thread->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
-        pthread_setspecific(threads.exit_key, thread) == 0)
-        return;
     tls.ended = true;
+    thread_collect(thread, UINT_MAX);
     thread_detach();
 }
 
@@ -149,22 +149,29 @@ static struct heap *thread_follow_node(struct heap *heap) {
     return there;
 }
 
-/* Gives back what has been freed in the pages of threads that have ended. */
+/* Gives back what has been freed in the pages of threads that have ended. One after the other, so
+ * that threads that start meanwhile find the rest to adopt. */
 static void threads_collect_orphans(void) {
-    lock_take(&threads.lock);
-    struct thread *thread = threads.orphans;
-    threads.orphans = NULL;
-    lock_release(&threads.lock);
-    while (thread != NULL) {
-        struct thread *next = thread->next_orphan;
+    struct thread *done = NULL, *thread;
+    for (;;) {
+        lock_take(&threads.lock);
+        thread = threads.orphans;
+        if (thread != NULL)
+            threads.orphans = thread->next_orphan;
+        lock_release(&threads.lock);
+        if (thread == NULL)
+            break;
         thread_collect(thread, COLLECT_PAGES_A_BIN);
+        thread->next_orphan = done;
+        done = thread;
+    }
+    while ((thread = done) != NULL) {
+        done = thread->next_orphan;
         thread_orphan(thread);
-        thread = next;
     }
 }
 
-/* --- fork --------------------------------------------------------------------------------------
- */
+/* --- fork ---------------------------------------------------------------------------------- */
 
 /* Every lock is held across a fork, so that what they guard is whole in the child. */
 static void fork_prepare(void) {
@@ -196,11 +203,19 @@ static void fork_in_child(void) {
     lock_reset(&threads.lock);
 }
 
-/* --- the process -------------------------------------------------------------------------------
- */
+/* --- the process --------------------------------------------------------------------------- */
 
+/* secure_getenv, also where malloc is called before libc has set `environ`. */
 static const char *lookup_environment(const char *variable) {
-    return secure_getenv(variable);
+    if (environ != NULL)
+        return secure_getenv(variable);
+    char **at = sys_initial_environment();
+    for (; at != NULL && *at != NULL; at++) {
+        const char *rest = after_prefix(*at, variable);
+        if (rest != NULL && *rest == '=')
+            return rest + 1;
+    }
+    return NULL;
 }
 
 /* A value that cannot be obeyed ends the process before main: a program must never run with another
@@ -209,13 +224,16 @@ static void read_config_or_exit(void) {
     struct config_problem problem;
     if (config_read(&na.config, &na.topology, lookup_environment, &problem))
         return;
-    char value_chars[96];
-    struct text value = {value_chars, 0, sizeof value_chars - 1};
-    text_add_quoted(&value, problem.value);
-    value_chars[value.length] = '\0';
-    const char *parts[] = {
-        problem.variable, "=", value_chars, ": ", problem.reason, "; accepted: ", problem.accepted};
-    say_line(parts, 7);
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, problem.variable);
+    text_add(&message.text, "=");
+    text_add_quoted(&message.text, problem.value);
+    text_add(&message.text, ": ");
+    text_add(&message.text, problem.reason);
+    text_add(&message.text, "; accepted: ");
+    text_add(&message.text, problem.accepted);
+    message_send(&message);
     sys_exit_process(2);
 }
 
@@ -280,7 +298,9 @@ static slow_path void runtime_set_up(void) {
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store_explicit(&na.ready, true, memory_order_release);
     lock_release(&lock);
-    /* These may allocate. */
+    /* These may allocate. Handlers run before fork in the reverse of this order: being first here
+     * (the release build asks the loader for that, -z initfirst) is being last there, when no other
+     * handler can wait for a lock whose holder waits for one of ours. */
     (void)pthread_atfork(fork_prepare, fork_in_parent, fork_in_child);
     stats_set_up();
 }

@@ -24,9 +24,9 @@ struct block {
 };
 
 enum page_state {
-    PAGE_QUEUED, /* in its heap's bin, may have free blocks */
-    PAGE_KEPT,   /* as queued, alone in its bin, and stays though empty; `used` is one higher */
-    PAGE_PARKED, /* all blocks handed out, in no bin; `used` is 1 so that the next free is seen */
+    PAGE_QUEUED,    /* in its heap's bin, may have free blocks */
+    PAGE_KEPT,      /* as queued, alone in its bin, and stays though empty; `used` is one higher */
+    PAGE_PARKED,    /* had no block to give, in no bin; `used` is 1 so that the next free is seen */
     PAGE_ANNOUNCED, /* was parked; another thread freed a block and puts it on its owner's ready
                        list */
 };
@@ -43,8 +43,7 @@ enum page_state {
  * malloc pops; the owner's frees go to `local_free` and are taken over when `free` runs out, so
  * that each page regularly passes through the slow path, where all bookkeeping is done; frees from
  * other threads go to `thread_free` (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in
- * Action", 2019). Blocks above `capacity` have never been used and are not on any list: their
- * memory is untouched.
+ * Action", 2019). Blocks above `capacity` have never been handed out and are on no list.
  *
  * In a span segment the page of a span's first slice describes the span by block_size alone. */
 struct page {
@@ -77,8 +76,9 @@ enum segment_kind {
 #define SLICE_WORDS (SEGMENT_SLICES / 64)
 
 /* The slices of a segment, a bit each. free_map: not handed out. touched_map: may hold physical
- * memory or old contents; untouched slices read as zero. free & touched is what purging would give
- * back. */
+ * memory or old contents; untouched slices read as zero. idle_map: were free and touched when
+ * purging last came by. What is so again when it next comes by has not been wanted for a while, and
+ * is given back. */
 struct segment {
     uintptr_t base;
     struct pool *pool;
@@ -88,13 +88,14 @@ struct segment {
     uint16_t free_slices; /* == bits in free_map */
     uint16_t largest_run; /* free slices in a row, kept for span segments only */
     size_t huge_bytes;
-    struct segment *next; /* in the pool's list `listed_in` */
+    struct segment
+        *next; /* in the pool's list `listed_in`; spare heads of huge blocks: in theirs */
     struct segment *prev;
     struct segment **listed_in; /* NULL: full, in no list */
-    struct segment
-        *next_all; /* every segment ever carved; for huge ones, the list of spare heads */
+    struct segment *next_all;   /* every segment ever carved */
     uint64_t free_map[SLICE_WORDS];
     uint64_t touched_map[SLICE_WORDS];
+    uint64_t idle_map[SLICE_WORDS];
     struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
 };
 
@@ -111,13 +112,17 @@ struct pool {
     struct segment *unused;
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
-    uint64_t purge_due_ms;           /* 0: nothing dirty */
+    uint64_t purge_due_ms;           /* 0: nothing to purge */
+    struct segment *purge_next;      /* where the pass under way goes on; NULL: at the start */
+    bool purge_again;                /* the pass under way leaves memory for the next */
+    bool purge_refused;              /* the kernel keeps our pages: they are locked */
+    _Atomic(bool) collected;         /* freed blocks were searched for since the last carving */
     /* Counters, read without the lock by the statistics. */
     uint64_t arenas, arena_bytes, segments;
     uint64_t slices_used, slices_used_peak, slices_purged;
     uint64_t huge_blocks, huge_bytes, huge_bytes_peak;
-    uint64_t policy_refusals;
-    int policy_errno; /* of the last refusal */
+    _Atomic(uint64_t) policy_refusals;
+    _Atomic(int) policy_errno; /* of the last refusal */
 };
 
 struct bin {
@@ -137,7 +142,7 @@ struct heap {
 };
 
 /* What a running thread owns. Never unmapped: a thread that frees may hold a pointer to an owner
- * that has just exited. */
+ * that has just ended. */
 struct thread {
     _Atomic(struct page *)
         ready; /* announced pages, pushed by other threads, taken whole by the owner */
@@ -146,7 +151,6 @@ struct thread {
     unsigned pool_index;      /* where new blocks come from */
     unsigned node_mismatches; /* in a row: policy local, running on another node */
     unsigned refills;
-    unsigned exit_rounds;
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
     struct heap *heaps[]; /* one a pool, made when first needed */

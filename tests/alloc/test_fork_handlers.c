@@ -61,9 +61,56 @@ static void handlers_allocate_before_and_after_fork(void **state) {
     assert_int_equal(handler_runs, 2 * FORKS);
 }
 
+/* --- Another library's lock ---------------------------------------------------------------------
+ */
+
+static pthread_mutex_t lock_of_a_library = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_the_library_s_lock(void) {
+    pthread_mutex_lock(&lock_of_a_library);
+}
+
+static void release_the_library_s_lock(void) {
+    pthread_mutex_unlock(&lock_of_a_library);
+}
+
+/* As a library loaded before would: from a constructor. */
+__attribute__((constructor)) static void register_in_a_constructor(void) {
+    pthread_atfork(take_the_library_s_lock, release_the_library_s_lock, release_the_library_s_lock);
+}
+
+static void *allocate_under_the_lock(void *unused) {
+    while (!stop) {
+        pthread_mutex_lock(&lock_of_a_library);
+        free(malloc(200000));
+        pthread_mutex_unlock(&lock_of_a_library);
+    }
+    return unused;
+}
+
+/* The handler waits for a lock whose holder allocates: ours must not be held yet. */
+static void a_handler_may_wait_for_a_thread_that_allocates(void **state) {
+    (void)state;
+    pthread_t other;
+    stop = false;
+    alarm(CHILD_LIMIT_SECONDS);
+    assert_int_equal(pthread_create(&other, NULL, allocate_under_the_lock, NULL), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    stop = true;
+    assert_int_equal(pthread_join(other, NULL), 0);
+    alarm(0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handlers_allocate_before_and_after_fork),
+        cmocka_unit_test(a_handler_may_wait_for_a_thread_that_allocates),
     };
     return cmocka_run_group_tests(tests, require_numa_alloc, NULL);
 }
