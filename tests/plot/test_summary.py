@@ -32,9 +32,15 @@ def test_interval_covers_the_true_median_about_95_times_in_100():
     random = numpy.random.default_rng(1)
     covered = 0
     for trial in range(300):
-        low, high = summary.bootstrap_interval(random.normal(100, 3, 41), seed=trial)
+        low, high = summary.bootstrap_interval([random.normal(100, 3, 41)], seed=trial)
         covered += low <= 100 <= high
     assert 0.91 <= covered / 300 <= 0.99
+
+
+def test_a_disturbed_round_widens_the_interval_and_leaves_the_median():
+    row = only(summary.summarise(cells([[100] * 6, [101] * 6, [190, 170, 210] * 7])))
+    assert row["median"] == 101
+    assert row["ci_high"] > 150 and row["status"] == "noisy"
 
 
 def test_the_same_samples_give_the_same_interval():
