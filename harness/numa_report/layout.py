@@ -52,7 +52,8 @@ def marks(row):
 
 def value_words(value):
     """A measurement with three digits, more before the point: 1,953 · 171 · 91.2 · 9.31"""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3 if value >= 0.09995 else 4
+    return f"{value:,.{decimals}f}"
 
 
 def penalty_words(penalty):
