@@ -1,4 +1,4 @@
-/* Blocks above 16 MiB, or aligned to more: each a mapping of its own, bound by itself, at a
+/* Blocks above 32 MiB, or aligned to more: each a mapping of its own, bound by itself, at a
  * multiple of the segment size so that the table finds it. Grown with mremap: pages move, bytes are
  * not copied. */
 #pragma once

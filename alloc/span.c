@@ -1,5 +1,6 @@
-/* Blocks above 64 KiB and up to half a segment, 16 MiB as a rule: runs of slices in span segments.
- * They have no owner: any thread gives one straight back to its own pool. */
+/* Blocks above 64 KiB and up to a segment: runs of slices in span segments. They have no owner: any
+ * thread gives one straight back to its own pool, where it keeps its physical memory for a while,
+ * so that the next one costs no page faults. */
 #pragma once
 
 #include "thread.c"

@@ -293,7 +293,7 @@ static slow_path void runtime_set_up(void) {
     bool limited = sys_address_space_limit() != SIZE_MAX;
     na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
-    na.span_size_max = na.segment_bytes / 2;
+    na.span_size_max = limited ? LIMITED_SEGMENT_BYTES / 2 : SEGMENT_SIZE;
     set_up_pools();
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store_explicit(&na.ready, true, memory_order_release);

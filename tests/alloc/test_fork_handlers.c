@@ -11,7 +11,7 @@ static _Atomic(unsigned) handler_runs;
 static void allocate_and_free(void) {
     static void *blocks[BLOCKS];
     for (size_t i = 0; i < BLOCKS; i++) {
-        size_t size = i == 0 ? 20 * MIB : 50 + i * 977 % (3 * MIB);
+        size_t size = i == 0 ? 40 * MIB : 50 + i * 977 % (3 * MIB);
         blocks[i] = malloc(size);
         if (blocks[i] == NULL)
             abort();

@@ -125,7 +125,7 @@ static void address_space_in_reserve_is_not_counted_as_data(void **state) {
 
 static int free_strangers(void *unused) {
     (void)unused;
-    char *huge = malloc(17 * MIB);
+    char *huge = aligned_alloc(64 * MIB, 17 * MIB);
     /* Behind the block, in the 32 MiB that it begins. */
     char *stranger =
         mmap(huge + 20 * MIB, 64 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
