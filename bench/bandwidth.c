@@ -194,6 +194,20 @@ static int crew_start(struct crew *crew, const struct session *session, const st
     return error;
 }
 
+/* Times `*passes` passes, and more of them when those took less than a sample must: the first count
+ * comes from one pass, which is cold and may have been interrupted. A pass leaves what it finds
+ * when run again, so repeating it keeps the result known. */
+static uint64_t time_sample(struct crew *crew, const struct stream_kernel *kernel, uint64_t min_ns,
+                            uint64_t *passes) {
+    for (;;) {
+        uint64_t elapsed_ns = crew_time(crew, kernel, *passes);
+        if (elapsed_ns >= min_ns)
+            return elapsed_ns;
+        uint64_t missing = *passes * (min_ns - elapsed_ns) / (elapsed_ns > 0 ? elapsed_ns : 1);
+        *passes += missing + missing / 8 + 1;
+    }
+}
+
 /* Runs rounds of all kernels until every one has samples enough; returns how many, the warm-up
  * round included. */
 static size_t take_samples(const struct session *session, struct crew *crew,
@@ -213,7 +227,7 @@ static size_t take_samples(const struct session *session, struct crew *crew,
         for (size_t k = 0; k < STREAM_KERNELS; k++) {
             const struct stream_kernel *kernel = &stream_kernels[k];
             time_t started_at = time(NULL);
-            uint64_t elapsed_ns = crew_time(crew, kernel, passes[k]);
+            uint64_t elapsed_ns = time_sample(crew, kernel, min_ns, &passes[k]);
             double bytes = (double)(kernel->bytes_read + kernel->bytes_written) * (double)elements *
                            (double)passes[k];
             series_add(&series[k], bytes / (double)elapsed_ns, started_at); /* B/ns = GB/s */

@@ -50,7 +50,10 @@ fi
 groups=()
 for argument in "$@"; do
     case "$argument" in
-    -h | --help) usage && exit 0 ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
     all) groups+=(run test lint vm peers) ;;
     run | test | lint | vm | peers) groups+=("$argument") ;;
     *)
@@ -94,5 +97,6 @@ if [ "$manager" = apt ]; then
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 else
-    "${as_root[@]}" dnf install -y -q "${missing[@]}"
+    "${as_root[@]}" dnf install -y -q "${missing[@]}" ||
+        die "dnf could not install them all; on RHEL and its kin, parallel and bats are in EPEL and some -devel packages in CRB"
 fi

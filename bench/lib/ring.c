@@ -57,9 +57,9 @@ int ring_build(struct ring *ring, void *memory, size_t size_bytes, uint64_t seed
     return 0;
 }
 
-static bool is_pointer_inside(const struct ring *ring, void **at) {
+static bool is_line_inside(const struct ring *ring, void **at) {
     uintptr_t offset = (uintptr_t)at - (uintptr_t)ring->memory;
-    return offset < ring->size_bytes && offset % sizeof *at == 0;
+    return offset < ring->size_bytes && offset % RING_LINE_BYTES == 0;
 }
 
 bool ring_is_whole(const struct ring *ring) {
@@ -69,7 +69,7 @@ bool ring_is_whole(const struct ring *ring) {
     for (size_t loads = 1; loads <= ring->slots; loads++) {
         for (size_t lap = 0; lap < RING_LAPS; lap++) {
             at[lap] = *at[lap];
-            if (!is_pointer_inside(ring, at[lap]))
+            if (!is_line_inside(ring, at[lap]))
                 return false;
             /* Back at the start, but not at the end of the last lap. */
             if (at[lap] == ring->starts[0] && (loads < ring->slots || lap + 1 < RING_LAPS))
