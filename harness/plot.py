@@ -26,16 +26,21 @@ def parse_arguments(arguments):
 
 def main(path):
     sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-    from numa_report import runs
     from numa_report.errors import run_main
 
+    def find():
+        from numa_report import runs
+        folders.extend(runs.find(path))
+        return 0
+
     def draw(folder):
+        from numa_report import runs
         for picture in runs.plot(folder):
             print(picture)
         return 0
 
     folders = []
-    status = run_main("plot.py", lambda: folders.extend(runs.find(path)) or 0)
+    status = run_main("plot.py", find)
     return max([status] + [run_main("plot.py", lambda folder=folder: draw(folder)) for folder in folders])
 
 

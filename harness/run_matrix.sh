@@ -8,7 +8,8 @@ usage() {
 Usage: harness/run_matrix.sh [OPTION...]
 Measures memory from one CPU of each node that has CPUs, on each node that has memory, and leaves a
 run folder with samples.csv, matrix.csv, environment.json, joblog.tsv, cells/ and pictures. Each
-measurement is `taskset -c CPU` with NUMA_ALLOC_POLICY=bind:NODE and the preloaded allocator.
+measurement is `taskset -c CPU` with NUMA_ALLOC_POLICY=bind:NODE and the preloaded allocator; its other
+variables (NUMA_ALLOC_...) are unset, whatever they are here.
 
 What to measure
   --bench LIST       latency, bandwidth                    (default latency,bandwidth)
@@ -21,14 +22,14 @@ How
   --seed N           seed of that order                    (default random; recorded in environment.json)
   --timeout SECONDS  time limit of one command             (default 300)
   --out FOLDER       run folder, new or empty              (default results/<UTC time>-<host>)
-  --resume FOLDER    run what an interrupted sweep's plan still lacks; takes no other option but
-                     --no-pictures
+  --resume FOLDER    run what a sweep's plan still lacks: commands that have not run, failed, or left output
+                     that cannot be read; takes no other option but --no-pictures
   --no-pictures      leave drawing to harness/plot.py
   --dry-run          print the cells and their commands; write nothing
   --help             this text
 
-Exit status: 0 all cells measured (or skipped, with the reason), 1 some cell failed or the sweep could
-not be done, 2 bad usage, 130 interrupted.
+Exit status: 0 all cells measured (or skipped, with the reason), 1 some cell failed or was misplaced (its
+pages were not on the node asked for) or the sweep could not be done, 2 bad usage, 130 interrupted.
 For tests: hwloc's variables HWLOC_FSROOT, HWLOC_XMLFILE and HWLOC_SYNTHETIC replace this machine by a
 made-up one; only --dry-run is accepted then.
 EOF
@@ -43,7 +44,8 @@ bad_value() { # option, value, what is accepted
     die "$1: '$2' is not accepted; $3" 2
 }
 
-root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd -P)
+root=$(readlink -f -- "${BASH_SOURCE[0]}")
+root=${root%/harness/*} # not $(dirname ...), which would drop a line end from the folder's name
 bench=latency,bandwidth rounds=3 timeout=300 seed=$((SRANDOM % 1000000000))
 size='' cpus='' mem_nodes='' out='' resume='' all_cpus=0 dry_run=0 pictures=1 sweep_option=''
 
@@ -62,7 +64,10 @@ parse_options() {
             ;;
         esac
         case "$option" in
-        -h | --help) usage && exit 0 ;;
+        -h | --help)
+            usage || exit 1
+            exit 0
+            ;;
         --resume | --no-pictures) ;;
         *) sweep_option=$option ;;
         esac
@@ -97,7 +102,7 @@ set_option() {
         ;;
     --cpus) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,8-9' && cpus=$2 ;;
     --mem-nodes) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,2-3' && mem_nodes=$2 ;;
-    --size) matches '[1-9][0-9]{0,14}[KMG]?' "$2" || bad_value "$1" "$2" 'bytes, or with K, M or G (1024-based)' && size=$2 ;;
+    --size) matches '[1-9][0-9]{0,14}[KMGkmg]?' "$2" || bad_value "$1" "$2" 'bytes, or with K, M or G (1024-based)' && size=$2 ;;
     --rounds) matches "$number" "$2" || bad_value "$1" "$2" 'a whole number of at least 1' && rounds=$2 ;;
     --seed) matches '[0-9]{1,9}' "$2" || bad_value "$1" "$2" 'a whole number of at most 9 digits' && seed=$((10#$2)) ;;
     --timeout) matches "$number" "$2" || bad_value "$1" "$2" 'seconds, at least 1' && timeout=$2 ;;
@@ -117,6 +122,17 @@ sys.exit(not (find_spec("numpy") and find_spec("matplotlib")))'
     die "python3 with numpy and matplotlib is missing; harness/setup.sh installs it"
 }
 
+# The folders' paths become lines of a file of commands and UTF-8 text in CSV files.
+check_path() { # what it is the path of, path
+    "$python" -c 'import os, sys
+try:
+    path = os.fsencode(sys.argv[1]).decode()
+except UnicodeDecodeError:
+    sys.exit(1)
+sys.exit(any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path))' "$2" ||
+        die "the path of $1, ${2@Q}, has a control character or is not UTF-8; rename it or name another" 2
+}
+
 check_tools() {
     local tool magic
     for tool in parallel taskset flock; do
@@ -134,8 +150,11 @@ check_tools() {
 # Not `python -m`: that would let a file in the user's folder stand in for a module.
 report() {
     "$python" -c 'import sys; sys.path[0] = sys.argv.pop(1)
-from numa_report import sweep
-sys.exit(sweep.main(sys.argv[1:]))' "$root/harness" "$@" --root "$root" --folder "$folder"
+from numa_report.errors import run_main
+def main():
+    from numa_report import sweep
+    return sweep.main(sys.argv[1:])
+sys.exit(run_main("run_matrix.sh", main))' "$root/harness" "$@" --root "$root" --folder "$folder"
 }
 
 prepare() {
@@ -143,9 +162,41 @@ prepare() {
     [ -z "$size" ] || options+=(--size "$size")
     [ -z "$cpus" ] || options+=(--cpus "$cpus")
     [ -z "$mem_nodes" ] || options+=(--mem-nodes "$mem_nodes")
+    [ -z "$out" ] || options+=(--out "$out")
     [ "$all_cpus" -eq 0 ] || options+=(--all-cpus)
+    [ "$pictures" -eq 1 ] || options+=(--no-pictures)
     [ "$dry_run" -eq 0 ] || options+=(--dry-run)
     report prepare "${options[@]}"
+}
+
+refuse_used_folder() {
+    [ -e "$folder" ] || return 0
+    [ -d "$folder" ] || die "--out: $folder is not a folder" 2
+    [ -z "$(ls -A -- "$folder")" ] || die "--out: $folder is not empty; name another, or use --resume" 2
+}
+
+# Makes $folder. made_in: the part of its path that was there before.
+make_folder() {
+    local error number=1 name=$folder
+    made_in=$folder
+    while [ ! -d "$made_in/" ]; do made_in=${made_in%/*}; done
+    if [ -n "$out" ]; then
+        error=$(mkdir -p -- "$folder" 2>&1) || die "--out: ${error#mkdir: }"
+        return
+    fi
+    # Another sweep may have begun in the same second: the name is ours only if this mkdir made it.
+    error=$(mkdir -p -- "${folder%/*}" 2>&1) || die "${error#mkdir: }"
+    until error=$(mkdir -- "$folder" 2>&1); do
+        [ -e "$folder" ] || die "${error#mkdir: }"
+        number=$((number + 1)) folder=$name-$number
+    done
+}
+
+# Takes away what an unfinished preparation made: such a folder could be neither used nor resumed.
+discard() {
+    local made=${folder#"$made_in"}
+    rm -rf -- "$folder"/{environment.json,plan.csv,commands.txt}{,.tmp} "$folder/cells"
+    [ -z "${made#/}" ] || (cd -- "$made_in/" && rmdir -p --ignore-fail-on-non-empty -- "${made#/}") || true
 }
 
 # One sweep at a time in a folder. Its commands inherit the lock, so it outlives this script when that is killed.
@@ -186,20 +237,32 @@ if [ -n "$resume" ]; then
     folder=$(cd -- "$resume" && pwd -P)
     check_tools
     find_python
+    check_path 'this project' "$root"
+    check_path 'the run folder' "$resume"
+    check_path 'the run folder' "$folder"
     lock_folder
     timeout=$(report resume)
 else
     folder=${out:-$root/results/$(TZ=UTC printf '%(%Y%m%dT%H%M%SZ)T' -1)-$(uname -n)}
     case "$folder" in /*) ;; *) folder=$PWD/$folder ;; esac
-    if [ -e "$folder" ]; then
-        [ -d "$folder" ] || die "--out: $folder is not a folder" 2
-        [ -z "$(ls -A -- "$folder")" ] || die "--out: $folder is not empty; name another, or use --resume" 2
-    fi
+    [ -z "$out" ] || refuse_used_folder
     [ "$dry_run" -eq 1 ] || check_tools
     find_python
-    prepare
-    [ "$dry_run" -eq 0 ] || exit 0
+    check_path 'this project' "$root"
+    check_path 'the run folder' "$folder"
+    if [ "$dry_run" -eq 1 ]; then
+        prepare
+        exit
+    fi
+    make_folder
     lock_folder
+    refuse_used_folder # again: until the lock another sweep could begin here
+    trap discard EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    prepare
+    trap - EXIT
 fi
 run_commands
 if [ "$pictures" -eq 1 ]; then report finish; else report finish --no-pictures; fi

@@ -5,7 +5,8 @@ import shlex
 from collections import Counter
 
 from . import plan, tables
-from .errors import ReportError
+from .errors import ReportError, whole_file
+from .layout import counted
 from .schema import SAMPLE_COLUMNS, cell_id, cell_order
 
 JOBLOG = "joblog.tsv"
@@ -38,15 +39,23 @@ def finished(folder, jobs):
 
 
 def prune_joblog(folder, jobs):
-    """Takes the jobs without output out of the joblog, so that `parallel --resume` runs exactly those again."""
-    done = finished(folder, jobs)
+    """Leaves the jobs that succeeded in the joblog, so that `parallel --resume` runs exactly the others."""
+    log = finished(folder, jobs)
+    done = {job.seq: log[job.seq] for job in jobs if job.seq in log and succeeded(folder, job, log[job.seq])}
     path = os.path.join(folder, JOBLOG)
     if os.path.exists(path):
-        with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        with whole_file(path, encoding="utf-8") as file:
             file.write("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n")
             file.writelines(done[seq][2] for seq in sorted(done))
-        os.replace(f"{path}.tmp", path)
-    return len(done)
+    return set(done)
+
+
+def succeeded(folder, job, logged):
+    status, signal, _ = logged
+    try:
+        return (status, signal) == (0, 0) and bool(read_output(folder, job))
+    except ReportError:
+        return False
 
 
 def collect(folder):
@@ -72,8 +81,8 @@ def collect(folder):
         else:
             samples.extend(rows)
     if missing:
-        raise ReportError(f"{folder}: {missing} of its {sum(job.seq is not None for job in jobs)} commands have not "
-                          f"run; continue with: harness/run_matrix.sh --resume {shlex.quote(folder)}")
+        raise ReportError(f"{folder}: {missing} of its {counted(sum(job.seq is not None for job in jobs), 'command')} "
+                          f"{'has' if missing == 1 else 'have'} not run; continue with: harness/run_matrix.sh --resume {shlex.quote(folder)}")
     samples.sort(key=lambda row: (cell_order(row), row["round"], row["sample"]))
     return samples, failures, jobs
 

@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 
+from .errors import whole_file
 from .topology import format_list
 
 PATH = "environment.json"
@@ -35,18 +36,15 @@ def gather(topology, options, root):
         "load_average": load_average(),
         "versions": versions(topology),
         "git_revision": git_revision(root),
-        "numa_alloc_variables": {name: value for name, value in sorted(os.environ.items())
-                                 if name.startswith("NUMA_ALLOC_")},
         "options": options,
     }
 
 
 def save(folder, environment):
     path = os.path.join(folder, PATH)
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+    with whole_file(path, encoding="utf-8") as file:
         json.dump(environment, file, indent=2, ensure_ascii=False)
         file.write("\n")
-    os.replace(f"{path}.tmp", path)
 
 
 def load(folder):
@@ -54,7 +52,7 @@ def load(folder):
     try:
         with open(os.path.join(folder, PATH), encoding="utf-8") as file:
             environment = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return environment if isinstance(environment, dict) else {}
 
@@ -147,6 +145,7 @@ def versions(topology):
 
     parallel = re.match(r"GNU parallel (\S+)", run("parallel", "--version") or "")
     return {
+        "compiler": next(iter((run("gcc", "--version") or "").splitlines()), None),
         "libc": " ".join(word for word in platform.libc_ver() if word) or None,
         "hwloc": topology.info.get("hwlocVersion"),
         "parallel": parallel.group(1) if parallel else None,

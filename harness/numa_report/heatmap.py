@@ -1,14 +1,19 @@
 """Heatmaps of a matrix: one figure for each bench, a panel for each variant, all panels on one colour scale."""
 
+import logging
 import math
 import os
 
-import matplotlib
+# On import matplotlib would say each time that HOME cannot be written; it goes on in a temporary folder.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 matplotlib.rcParams.update({
     "svg.fonttype": "none",  # text stays text: searchable, and the same in every viewer
     "svg.hashsalt": "numa_alloc",  # the same data give the same file
+    "text.parse_math": False,  # a $ in a name is a $
     "font.family": "DejaVu Sans",
     "hatch.linewidth": 0.6,
 })
@@ -20,9 +25,12 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Patch, Rectangle  # noqa: E402
 
 from . import layout  # noqa: E402
+from .errors import whole_file  # noqa: E402
 from .schema import UNITS  # noqa: E402
 
 PNG_DPI = 200  # twice matplotlib's own 100
+MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
+MOST_PIXELS = 100_000_000  # of 4 bytes in memory; the SVG beside it stays sharp
 NO_VALUE_COLOUR = "#d9d9d9"
 INK, PAPER = "#111111", "#ffffff"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
@@ -78,12 +86,18 @@ def draw_all(rows, environment, folder):
     for (bench, metric), part in parts.items():
         name = bench if benches.count(bench) == 1 else f"{bench}-{metric}"
         figure = draw(part, environment)
-        for ending, options in (("png", {"dpi": PNG_DPI}), ("svg", {"metadata": {"Date": None}})):
+        for ending, options in (("png", {"dpi": png_dpi(*figure.get_size_inches())}),
+                                ("svg", {"metadata": {"Date": None}})):
             path = os.path.join(folder, f"{name}.{ending}")
-            figure.savefig(f"{path}.tmp", format=ending, facecolor=PAPER, **options)
-            os.replace(f"{path}.tmp", path)
+            with whole_file(path, "wb") as file:
+                figure.savefig(file, format=ending, facecolor=PAPER, **options)
             paths.append(path)
     return paths
+
+
+def png_dpi(width_in, height_in):
+    """Less than PNG_DPI for a figure that would be too large an image."""
+    return min(PNG_DPI, MOST_PIXELS_A_SIDE / max(width_in, height_in), math.sqrt(MOST_PIXELS / (width_in * height_in)))
 
 
 def draw(rows, environment):
@@ -92,8 +106,9 @@ def draw(rows, environment):
     unit = UNITS[first["unit"]]
     panels, columns = layout.panels(rows), layout.column_nodes(rows)
     row_keys = sorted({(row["cpu_node"], row["cpu"]) for row in rows})
-    heading = f"{layout.title(first['bench'])} ({first['unit']}) on {first['host'] or 'an unnamed machine'}"
-    details = layout.machine_words(rows, environment)
+    heading = layout.shortened(f"{layout.title(first['bench'])} ({first['unit']}) on "
+                               f"{first['host'] or 'an unnamed machine'}", 100)
+    details = layout.shortened(layout.machine_words(rows, environment), 180)
     size = Geometry(len(row_keys), len(columns), len(panels), 0.5 + max(0.125 * len(heading), 0.078 * len(details)))
     handles = legend_handles(rows)
     height = size.top + size.panels_h + 0.24 * len(handles) + 0.2
@@ -107,7 +122,7 @@ def draw(rows, environment):
     for index, (name, panel) in enumerate(panels.items()):
         axes = figure.add_axes(size.panel_box(index, height))
         draw_panel(axes, panel, row_keys, columns, scale, size)
-        axes.set_title(name, fontsize=11, color=INK, pad=6)
+        axes.set_title(layout.shortened(name, 80), fontsize=11, color=INK, pad=6)
         axes.set_xticks(range(len(columns)))
         axes.set_xticklabels([f"{node}\n(no CPUs)" if node in no_cpus else str(node) for node in columns], fontsize=9)
         axes.set_yticks(range(len(row_keys)))

@@ -31,8 +31,19 @@ def condition_words(name, value):
     if name == "size_bytes":
         return size_words(value)
     if name == "threads":
-        return f"{value} thread" + ("" if value == 1 else "s")
+        return counted(value, "thread")
     return f"{name} {value}"
+
+
+def counted(number, noun):
+    """`1 round`, `3 rounds`"""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def shortened(words, most):
+    """One printable line of at most so many letters: a name from the data must not stretch the figure."""
+    words = "".join(letter if letter.isprintable() else " " for letter in words)
+    return words if len(words) <= most else words[:most - 1] + "…"
 
 
 def size_words(size_bytes):
@@ -75,7 +86,7 @@ def machine_words(rows, environment):
             words.append(str(value) if name == "allocator" else condition_words(name, value) if value else None)
     rounds = rounds_of(rows, environment)
     if rounds:
-        words.append(f"{rounds} round" + ("" if rounds == 1 else "s"))
+        words.append(counted(rounds, "round"))
     return " · ".join(str(word) for word in words if word)
 
 

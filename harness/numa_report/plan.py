@@ -9,6 +9,9 @@ from . import tables
 
 COLUMNS = ("seq", "round", "bench", "cpu", "cpu_node", "mem_node", "skip_reason")
 
+UNSET = tuple(word for name in ("MIN_SIZE", "PAGES", "ON_ERROR", "STATS", "STATS_SIGNAL", "CHECKS")
+              for word in ("-u", f"NUMA_ALLOC_{name}"))
+
 
 @dataclass(frozen=True)
 class Job:
@@ -68,10 +71,11 @@ def read(folder):
 def command(job, size=None):
     """The command of a job, as typed in the project's folder.
 
-    env comes after taskset, so that only the benchmark is preloaded. The library's path is relative
+    The caller's settings of the library do not reach it: cells of two sweeps would differ in what neither
+    shows. env comes after taskset, so that only the benchmark is preloaded. The library's path is relative
     because LD_PRELOAD would split a path with a space or a colon.
     """
-    words = ["taskset", "-c", str(job.cpu), "env", f"NUMA_ALLOC_POLICY=bind:{job.mem_node}",
+    words = ["taskset", "-c", str(job.cpu), "env", *UNSET, f"NUMA_ALLOC_POLICY=bind:{job.mem_node}",
              "LD_PRELOAD=alloc/numa_alloc.so", f"bench/{job.bench}", "--csv"]
     if size:
         words += ["--size", size]

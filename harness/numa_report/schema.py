@@ -43,11 +43,14 @@ class Bench:
     unit: str
     variants: tuple
     title: str
+    size_bytes: tuple  # the least and the most that its --size takes (size_min_bytes, size_max_bytes in its source)
+    seconds: tuple  # what one run takes at its default size on a quiet and on a noisy machine, seen on a few
 
 
 BENCHES = {
-    "latency": Bench("load_latency", "ns", ("random",), "Memory latency"),
-    "bandwidth": Bench("bandwidth", "GB/s", ("copy", "scale", "add", "triad", "sum"), "Memory bandwidth"),
+    "latency": Bench("load_latency", "ns", ("random",), "Memory latency", (512, 512 << 30), (1, 3)),
+    "bandwidth": Bench("bandwidth", "GB/s", ("copy", "scale", "add", "triad", "sum"), "Memory bandwidth",
+                       (64 << 10, 4 << 40), (4, 14)),
 }
 
 

@@ -29,6 +29,7 @@ import numpy
 
 from . import tables
 from .schema import BENCHES, CONDITIONS, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
+from .topology import format_list
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -48,7 +49,9 @@ def summarise(samples, failures=None, jobs=(), run="", host=""):
         groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
     failed = {}
     for job, reason in (failures or {}).items():
-        failed.setdefault(job.key, []).append(f"round {job.round}: {reason}")
+        failed.setdefault(job.key, {}).setdefault(reason, []).append(job.round)
+    failed = {key: "; ".join(f"round{'s' if len(rounds) > 1 else ''} {format_list(rounds)}: {reason}"
+                             for reason, rounds in reasons.items()) for key, reasons in failed.items()}
     rows = [summarise_cell(group, failed.get((group[0]["bench"], group[0]["cpu"], group[0]["mem_node"])))
             for group in groups.values()]
     rows.extend(cells_without_samples(jobs, failed, {(row["bench"], row["cpu"], row["mem_node"]) for row in rows},
@@ -80,7 +83,7 @@ def summarise_cell(group, failures=None):
         "status": status, "penalty": None, "placement": placement,
         "placed_fraction": min(fractions) if fractions else None,
         "started_at": min(row["started_at"] for row in group), "rounds": len(rounds),
-        "reason": "; ".join(failures) if failures else noise if status == "noisy" else "",
+        "reason": failures if failures else noise if status == "noisy" else "",
     }
 
 
@@ -127,7 +130,7 @@ def cells_without_samples(jobs, failed, measured, run, host):
                 "cpu_node": job.cpu_node, "mem_node": job.mem_node, "allocator": "numa_alloc",
                 "policy": f"bind:{job.mem_node}", "variant": variant, "median": None, "samples": 0, "outliers": 0,
                 "status": "skipped" if job.skip_reason else "failed", "penalty": None, "placement": None,
-                "rounds": 0, "reason": job.skip_reason or "; ".join(failed.get(job.key, ())),
+                "rounds": 0, "reason": job.skip_reason or failed.get(job.key, ""),
             }
     return list(rows.values())
 

@@ -3,15 +3,20 @@
 import argparse
 import datetime
 import os
+import re
 import shlex
 import sys
+from contextlib import suppress
 
 from . import collect, environment, plan, runs, table, topology
-from .errors import ReportError, UsageError, run_main
+from .errors import ReportError, UsageError, whole_file
+from .layout import counted, size_words
+from .schema import BENCHES
 
-NO_REMOTE = ("one memory node here, so no remote memory to measure; `make vm-matrix` shows it in a virtual "
-             "two-node machine")
-OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "timeout", "seed")
+NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && make vm-matrix` "
+             "shows it in a virtual two-node machine")
+OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "timeout", "seed", "out", "no_pictures")
+SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 
 
 def say(words):
@@ -31,6 +36,8 @@ def parse_arguments(arguments):
     prepare.add_argument("--cpus")
     prepare.add_argument("--all-cpus", action="store_true")
     prepare.add_argument("--mem-nodes")
+    prepare.add_argument("--out")
+    prepare.add_argument("--no-pictures", action="store_true")
     resume = commands.add_parser("resume", help="print the time limit a cell, and make ready what is missing")
     finish = commands.add_parser("finish", help="collect, summarise, print and draw")
     finish.add_argument("--no-pictures", action="store_true")
@@ -43,8 +50,7 @@ def parse_arguments(arguments):
 def main(arguments):
     """Exit status of one of the parts, named by the first argument."""
     options = parse_arguments(arguments)
-    part = {"prepare": prepare, "resume": resume, "finish": finish}[options.command]
-    return run_main("run_matrix.sh", lambda: part(options))
+    return {"prepare": prepare, "resume": resume, "finish": finish}[options.command](options)
 
 
 def numbers(option, words):
@@ -54,7 +60,20 @@ def numbers(option, words):
         raise UsageError(f"{option}: {error}") from None
 
 
+def check_size(size, benches):
+    """Refuses a --size that a benchmark would refuse, in every cell."""
+    digits, suffix = SIZE.fullmatch(size).groups()
+    size_bytes = int(digits) << {"": 0, "K": 10, "M": 20, "G": 30}[suffix.upper()]
+    for bench in benches:
+        least, most = BENCHES[bench].size_bytes
+        if not least <= size_bytes <= most:
+            raise UsageError(f"--size: '{size}' is not accepted; {bench} takes {size_words(least)} to "
+                             f"{size_words(most)}")
+
+
 def prepare(options):
+    if options.size is not None:
+        check_size(options.size, options.bench.split(","))
     machine = topology.load()
     if not topology.is_this_machine() and not options.dry_run:
         raise UsageError("HWLOC_FSROOT, HWLOC_XMLFILE or HWLOC_SYNTHETIC describes another machine: only --dry-run")
@@ -74,7 +93,7 @@ def prepare(options):
     environment.save(options.folder, recorded)
     plan.write(options.folder, jobs)
     write_commands(options.folder, jobs, options.size)
-    announce(jobs, 0, options.folder)
+    announce(jobs, set(), options, options.size)
     return 0
 
 
@@ -82,16 +101,24 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def announce(jobs, done, folder):
+def announce(jobs, done, options, size):
+    """What will run, and about how long that takes. done: the jobs that need not run, by number."""
     runnable = [job for job in jobs if job.seq]
+    to_run = [job for job in runnable if job.seq not in done]
     for reason in sorted({job.skip_reason for job in jobs if not job.seq}):
         say(f"skipping cells: {reason}")
-    say(f"{len(runnable) - done} commands to run ({len({job.key for job in runnable})} a round), into {folder}")
+    say(f"{counted(len(to_run), 'command')} to run ({len({job.key for job in runnable})} a round), "
+        + ("" if size else f"roughly {duration(to_run)}, ") + f"into {options.folder}")
+
+
+def duration(jobs):
+    least, most = (sum(BENCHES[job.bench].seconds[end] for job in jobs) for end in (0, 1))
+    return f"{least} to {most} s" if most < 180 else f"{max(1, least // 60)} to {-(-most // 60)} min"
 
 
 def show(jobs, options):
     """The dry run: one line a command in the order they would run, then the cells that cannot be measured."""
-    print(f"# seed {options.seed}, {options.rounds} rounds, time limit {options.timeout} s a command; "
+    print(f"# seed {options.seed}, {counted(options.rounds, 'round')}, time limit {options.timeout} s a command; "
           f"run folder {options.folder}")
     for job in jobs:
         words = f"{job.bench}, CPU {job.cpu} of node {job.cpu_node}, memory node {job.mem_node}"
@@ -102,7 +129,9 @@ def show(jobs, options):
 
 
 def write_commands(folder, jobs, size):
-    with open(os.path.join(folder, "commands.txt"), "w", encoding="utf-8") as file:
+    # The paths' own bytes, whatever this process takes them to spell.
+    with whole_file(os.path.join(folder, "commands.txt"), encoding=sys.getfilesystemencoding(),
+                    errors="surrogateescape") as file:
         file.writelines(plan.command_line(job, folder, size) + "\n" for job in jobs if job.seq)
 
 
@@ -112,7 +141,7 @@ def resume(options):
         raise UsageError(f"--resume: {folder} is not a sweep's folder (no plan.csv)")
     recorded = environment.load(folder)
     asked = recorded.get("options")
-    if not isinstance(asked, dict) or not isinstance(asked.get("timeout"), int):
+    if not isinstance(asked, dict) or not readable(asked.get("timeout"), asked.get("size")):
         raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable")
     if recorded.get("host") != os.uname().nodename:
         raise UsageError(f"--resume: {folder} is a sweep of {recorded.get('host')}, this is {os.uname().nodename}")
@@ -120,20 +149,26 @@ def resume(options):
     os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
     done = collect.prune_joblog(folder, jobs)
     write_commands(folder, jobs, asked.get("size"))
-    recorded["resumed_at"] = [*recorded.get("resumed_at", []), now()]
+    resumed_at = recorded.get("resumed_at")
+    recorded["resumed_at"] = [*(resumed_at if isinstance(resumed_at, list) else ()), now()]
     environment.save(folder, recorded)
-    announce(jobs, done, folder)
+    announce(jobs, done, options, asked.get("size"))
     print(asked["timeout"])
     return 0
 
 
+def readable(timeout, size):
+    return type(timeout) is int and timeout > 0 and (size is None or isinstance(size, str) and SIZE.fullmatch(size))
+
+
 def finish(options):
     rows = runs.finish(options.folder)
+    remove_pictures(options.folder)
     print(table.render(rows))
     print(flush=True)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced")}
     if counts["misplaced"]:
-        say(f"{counts['misplaced']} cells misplaced: the pages were not on the node asked for; see matrix.csv")
+        say(f"{counted(counts['misplaced'], 'cell')} misplaced: the pages were not on the node asked for; see matrix.csv")
     failed = {(row["bench"], row["cpu"], row["mem_node"]): row["reason"] for row in rows if row["status"] == "failed"}
     for (bench, cpu, mem_node), reason in failed.items():
         say(f"{bench} on CPU {cpu}, memory node {mem_node}, failed: {reason}")
@@ -144,4 +179,12 @@ def finish(options):
         for path in runs.plot(options.folder):
             if path.endswith(".png"):
                 print(f"picture: {path} (and .svg)")
-    return 1 if counts["failed"] else 0
+    return 1 if counts["failed"] or counts["misplaced"] else 0
+
+
+def remove_pictures(folder):
+    """Those of a sweep before it was resumed: they show other data than what is there now."""
+    for bench in BENCHES:
+        for ending in ("png", "svg"):
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, f"{bench}.{ending}"))

@@ -3,13 +3,14 @@
 import csv
 import io
 import math
-import os
 import re
 
-from .errors import DataError
-from .schema import PLACEMENTS, STATUSES, UNITS
+from .errors import DataError, whole_file
+from .schema import CONDITIONS, PLACEMENTS, STATUSES, UNITS
 
 INTEGER = re.compile(r"[0-9]{1,18}")
+# float() would also take 1_000, spaces around and the digits of other scripts.
+NUMBER = re.compile(r"-?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)")
 
 
 def text(field):
@@ -29,10 +30,9 @@ def whole(field):
 
 
 def number(field):
-    try:
-        value = float(field)
-    except ValueError:
-        raise ValueError(f"{shown(field)} is not a number") from None
+    if not NUMBER.fullmatch(field):
+        raise ValueError(f"{shown(field)} is not a number")
+    value = float(field)
     if not math.isfinite(value):
         raise ValueError(f"{shown(field)} is not a finite number")
     if value < 0:
@@ -133,8 +133,19 @@ def read_text(path):
         raise DataError(path, f"byte 0x{data[error.start]:02x} is not UTF-8", row=row) from None
     # Without its line end the last field may be a shorter number than was written.
     if not data.endswith(b"\n"):
-        raise DataError(path, "no line end: the file looks cut", row=data.count(b"\n") + 1)
+        raise DataError(path, "no line end: the file looks cut", row=data.count(b"\n") + 1,
+                        column=last_column(content))
     return content
+
+
+def last_column(content):
+    """The column in which a file ends that was cut, None where that cannot be told."""
+    lines = content.split("\n")
+    try:
+        header, last = next(csv.reader(lines[:1]), []), next(csv.reader(lines[-1:]), [])
+    except csv.Error:
+        return None
+    return shown(header[len(last) - 1]) if len(lines) > 1 and 0 < len(last) <= len(header) else None
 
 
 def check_header(path, header, parsers):
@@ -175,7 +186,13 @@ def read_matrix(path):
     rows = read_table(path, MATRIX)
     refuse_duplicates(path, rows, ("cell", "metric") + tuple(c for c in ("allocator", "policy", "pages", "threads",
                                                                          "size_bytes") if c in rows[0]))
+    refuse_duplicates(path, rows, ("mem_node", "bench", "metric", "variant", "cpu_node", "cpu", *CONDITIONS))
+    units = {}
     for row, parsed in enumerate(rows, start=2):
+        unit = units.setdefault((parsed["bench"], parsed["metric"]), parsed["unit"])
+        if parsed["unit"] != unit:
+            raise DataError(path, f"{parsed['unit']}, but {shown(parsed['metric'])} is in {unit} above", row=row,
+                            column="unit")
         measured = parsed["status"] in ("ok", "noisy", "misplaced")
         for column in ("median", "placement"):
             if measured and parsed[column] is None:
@@ -192,9 +209,7 @@ def read_samples(path):
 
 def write_table(path, columns, rows):
     """Writes the rows, None as an empty field; the file appears whole or not at all."""
-    unfinished = f"{path}.tmp"
-    with open(unfinished, "w", encoding="utf-8", newline="") as file:
+    with whole_file(path, encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n", restval="")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(unfinished, path)

@@ -97,7 +97,7 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
 @test "a dry run on this machine prints the commands and writes nothing" {
     run --separate-stderr "$run_matrix" --dry-run --rounds 2 --size 4M --out "$out"
     [ "$status" -eq 0 ]
-    [[ $output = *"taskset -c "*" env NUMA_ALLOC_POLICY=bind:"*" LD_PRELOAD=alloc/numa_alloc.so bench/latency --csv --size 4M"* ]]
+    [[ $output = *"taskset -c "*" env -u "*" NUMA_ALLOC_POLICY=bind:"*" LD_PRELOAD=alloc/numa_alloc.so bench/latency --csv --size 4M"* ]]
     [ "$(grep -c '^round 2, bandwidth' <<<"$output")" -eq "$(grep -c '^round 1, latency' <<<"$output")" ]
     [ ! -e "$out" ]
     [ ! -e "$PROJECT/results" ]
@@ -155,7 +155,7 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
     make_machine m 0:0-1:100
     HWLOC_FSROOT=m run --separate-stderr "$run_matrix" --dry-run
     one_line_and 0
-    [[ $stderr = *"no remote memory"*"make vm-matrix"* ]]
+    [[ $stderr = *"no remote memory"*"./harness/setup.sh vm && make vm-matrix"* ]]
     [ "$(planned_cells <<<"$output")" = $'bandwidth 0@0 0\nlatency 0@0 0' ]
 }
 
@@ -195,6 +195,10 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
 --mem-nodes|0,
 --size|4X
 --size|0
+--size|100
+--size|511|--bench|latency
+--size|65535|--bench|bandwidth
+--size|99999999999G
 --size|-4M
 --rounds|0
 --rounds|two
@@ -212,6 +216,56 @@ END
     run --separate-stderr "$run_matrix" --cpus 0 --all-cpus
     one_line_and 2
     [ "$(ls)" = $'a_file\nfull\nm' ]
+}
+
+@test "sizes that the benchmarks take are taken, in small letters too" {
+    make_machine m 0:0-1:100 1:2-3:0
+    for arguments in "512 --bench latency" 64k 1m 512G "4096g --bench bandwidth"; do
+        # shellcheck disable=SC2086
+        HWLOC_FSROOT=m run --separate-stderr "$run_matrix" --dry-run --size $arguments
+        [ "$status" -eq 0 ]
+        [[ $output = *" --csv --size ${arguments%% *}"* ]]
+    done
+    for bench in latency bandwidth; do # the bounds are those of the programs
+        run --separate-stderr "$ROOT/bench/$bench" --size 1
+        least=$(sed -E 's/.* from ([0-9]+[KMG]?) to ([0-9]+[KMG]?),.*/\1/' <<<"$stderr")
+        most=$(sed -E 's/.* from ([0-9]+[KMG]?) to ([0-9]+[KMG]?),.*/\2/' <<<"$stderr")
+        for size in "$least" "$most"; do
+            HWLOC_FSROOT=m "$run_matrix" --dry-run --bench $bench --size "$size"
+        done
+        HWLOC_FSROOT=m run "$run_matrix" --dry-run --bench $bench --size $((${most%G} + 1))G
+        [ "$status" -eq 2 ]
+    done
+}
+
+@test "help that cannot be written is not a success, nor the start of a sweep" {
+    run bash -c '"$1" --help >/dev/full' - "$run_matrix"
+    [ "$status" -eq 1 ]
+    [ "${#lines[@]}" -eq 1 ]
+    run bash -c '"$1" --dry-run >/dev/full' - "$run_matrix"
+    [ "$status" -eq 1 ]
+    [[ $output != *Traceback* && $output != *"Exception ignored"* ]]
+    [ ! -e "$PROJECT/results" ]
+}
+
+@test "a path with a control character or outside UTF-8 is one line, and nothing is made" {
+    mkdir "sub"
+    for name in $'a\nb' $'a\n' $'a\tb' $'a\x1bb' $'a\xffb' $'a\xc2\x85b'; do
+        run --separate-stderr "$run_matrix" --cpus 0 --out "sub/$name"
+        one_line_and 2
+        [[ $stderr = *"control character"* ]]
+        [ -z "$(ls -A sub)" ]
+    done
+    mkdir "sub/a"$'\n'"b" "project"$'\n'
+    run --separate-stderr "$run_matrix" --resume "sub/a"$'\n'"b"
+    one_line_and 2
+    cp -r "$PROJECT"/. "project"$'\n/'
+    run --separate-stderr "project"$'\n'/harness/run_matrix.sh --cpus 0 --out out
+    one_line_and 2
+    [[ $stderr = *"this project"* ]]
+    [ ! -e out ]
+    run --separate-stderr "$run_matrix" --cpus 0 --rounds 1 --bench latency --no-pictures --out 'sub/é ü'
+    [ "$status" -eq 0 ]
 }
 
 @test "files of the folder it is called in do not stand in for its modules" {
@@ -277,6 +331,10 @@ END
     /usr/bin/python3 - "$out/environment.json" <<'END'
 import json, sys
 environment = json.load(open(sys.argv[1]))
+assert set(environment["options"]) == set(
+    "bench rounds size cpus all_cpus mem_nodes timeout seed out no_pictures".split())
+assert environment["options"]["out"] == sys.argv[1].removesuffix("/environment.json")
+assert "gcc" in environment["versions"]["compiler"] and environment["versions"]["libc"]
 assert environment["options"]["rounds"] == 2 and isinstance(environment["options"]["seed"], int)
 for key in ("cpu_model", "kernel", "topology", "transparent_hugepages", "numa_balancing", "governor", "smt", "cgroup",
             "versions", "git_revision"):
@@ -294,7 +352,7 @@ END
 @test "a failing bench is a failed cell with its output kept, not the end of the sweep" {
     BENCH_FAIL=latency run --separate-stderr "$run_matrix" --cpus 0 --rounds 2 --no-pictures --out "$out"
     [ "$status" -eq 1 ]
-    [[ $stderr = *"latency on CPU 0, memory node 0, failed: round "*": exit status 1: latency: this one fails"* ]]
+    [[ $stderr = *"latency on CPU 0, memory node 0, failed: rounds 1-2: exit status 1: latency: this one fails"* ]]
     [ "$(cat "$out/cells/round2.latency.cpu0.node0.err")" = "latency: this one fails" ]
     [ "$(grep -c ',failed,' "$out/matrix.csv")" -eq 1 ]
     [ "$(grep -c '^a run,host,bandwidth.*,ok,' "$out/matrix.csv")" -eq 5 ]
@@ -315,9 +373,91 @@ END
 
 @test "misplaced pages are said, and give no penalty" {
     BENCH_PLACEMENT=failed run --separate-stderr "$run_matrix" --cpus 0 --bench latency --rounds 1 --no-pictures --out "$out"
-    [ "$status" -eq 0 ]
-    [[ $stderr = *"1 cells misplaced"* ]]
+    [ "$status" -eq 1 ]
+    [[ $stderr = *"1 cell misplaced"* ]]
     grep -q ',misplaced,,failed,' "$out/matrix.csv"
+}
+
+@test "the caller's settings of the library do not reach the commands" {
+    for name in $(grep -oE '"NUMA_ALLOC_[A-Z_]+"' "$ROOT/alloc/config.c" | tr -d '"'); do export "$name=nonsense"; done
+    [ "$NUMA_ALLOC_PAGES" = nonsense ]
+    cp -r "$PROJECT" copy
+    cat >copy/bench/latency <<'END'
+#!/bin/bash
+env | grep ^NUMA_ALLOC_ | sort >&2
+exit 1
+END
+    run copy/harness/run_matrix.sh --cpus 0 --mem-nodes 0 --bench latency --rounds 1 --out "$out"
+    [ "$(cat "$out/cells/round1.latency.cpu0.node0.err")" = NUMA_ALLOC_POLICY=bind:0 ]
+}
+
+@test "an encoding without the table's letters does not end a sweep" {
+    PYTHONIOENCODING=ascii run --separate-stderr "$run_matrix" --cpus 0 --mem-nodes 0 --bench latency --rounds 1 --no-pictures --out "$out"
+    [ "$status" -eq 0 ]
+    [[ $stderr != *Traceback* ]]
+    [[ $output = *"90.3 (1.00?)"* ]]
+}
+
+@test "two sweeps of one folder: one runs, the other leaves it alone" {
+    local pids=() statuses=()
+    export BENCH_SLEEP=0.5
+    for i in 1 2; do
+        "$run_matrix" --cpus 0 --mem-nodes 0 --rounds 1 --no-pictures --out "$out" 2>"stderr$i" >"stdout$i" &
+        pids[i]=$!
+    done
+    for i in 1 2; do statuses[i]=0 && wait "${pids[i]}" || statuses[i]=$?; done
+    [[ "${statuses[*]}" =~ ^(0\ [12]|[12]\ 0)$ ]]
+    grep -qE 'another sweep is running|is not empty' stderr1 stderr2
+    [ "$(logged "$out")" = "1 2" ]
+    [ "$(wc -l <"$out/samples.csv")" -eq $((1 + 6 * 5)) ]
+}
+
+@test "a locked folder is refused before anything is written to it" {
+    mkdir "$out"
+    run --separate-stderr flock "$out" "$run_matrix" --cpus 0 --out "$out"
+    one_line_and 1
+    [[ $stderr = *"another sweep is running"* ]]
+    [ -z "$(ls -A "$out")" ]
+}
+
+@test "two sweeps without --out begun in one second have a folder each" {
+    local pids=()
+    cp -r "$PROJECT" copy && rm -rf copy/results
+    for i in 1 2 3; do
+        copy/harness/run_matrix.sh --cpus 0 --mem-nodes 0 --bench latency --rounds 1 --no-pictures &
+        pids[i]=$!
+    done
+    for i in 1 2 3; do wait "${pids[i]}"; done
+    [ "$(find copy/results -name matrix.csv | wc -l)" -eq 3 ]
+}
+
+@test "a preparation that fails or is refused leaves nothing" {
+    run --separate-stderr "$run_matrix" --cpus 9999 --out new/er/folder
+    one_line_and 2
+    [ -z "$(ls -A)" ]
+    mkdir mine
+    run --separate-stderr "$run_matrix" --cpus 9999 --out mine
+    one_line_and 2
+    [ -d mine ]
+    [ -z "$(ls -A mine)" ]
+    # Like a file system that is full after some bytes.
+    run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 4; exec "$@"' - "$run_matrix" --cpus 0 --rounds 100 --out full
+    [ "$status" -eq 1 ]
+    [[ $stderr = *"$PWD/full/"*": File too large"* ]]
+    [ "$(ls -A)" = mine ]
+}
+
+@test "resume runs again what failed or is damaged, and no old picture stays" {
+    BENCH_FAIL=latency run "$run_matrix" --cpus 0 --mem-nodes 0 --rounds 2 --out "$out"
+    [ "$status" -eq 1 ]
+    [ -s "$out/bandwidth.png" ]
+    truncate -s -9 "$out/cells/round2.bandwidth.cpu0.node0.csv"
+    run --separate-stderr "$run_matrix" --resume "$out" --no-pictures
+    [ "$status" -eq 0 ]
+    [[ $stderr = *"3 commands to run"* ]]
+    [ "$(cut -d , -f 22 "$out/matrix.csv" | sort | uniq -c | tr -s ' ')" = $' 6 ok
+ 1 status' ]
+    [ -z "$(find "$out" -name '*.png' -o -name '*.svg')" ]
 }
 
 @test "a folder that is not empty is refused, and left as it was" {
@@ -380,6 +520,17 @@ END
     run --separate-stderr "$run_matrix" --resume "$out"
     one_line_and 2
     [[ $stderr = *"a sweep of elsewhere"* ]]
+    cp "$out/environment.json" kept.json
+    sed -i 's/"host": ".*"/"host": "'"$(uname -n)"'"/' kept.json
+    for change in 's/"size": null/"size": 5/' 's/"size": null/"size": "-"/' 's/"timeout": 300/"timeout": -1/'; do
+        sed "$change" kept.json >"$out/environment.json"
+        run --separate-stderr "$run_matrix" --resume "$out"
+        one_line_and 1
+        [[ $stderr = *"options are not readable"* ]]
+    done
+    printf '[%.0s' {1..100000} >"$out/environment.json"
+    run --separate-stderr "$run_matrix" --resume "$out"
+    one_line_and 1
     rm "$out/environment.json"
     run --separate-stderr "$run_matrix" --resume "$out"
     one_line_and 1

@@ -1,9 +1,12 @@
 """From cells/ and joblog.tsv to samples, and the plan's own promises."""
 
+import re
+
 import pytest
 from conftest import machine
 
 from numa_report import collect, plan, tables, topology
+from numa_report import sweep as sweep_parts
 from numa_report.errors import ReportError
 from numa_report.schema import SAMPLE_COLUMNS
 
@@ -83,8 +86,24 @@ def test_pruning_keeps_only_logged_jobs_with_output(sweep):
     path = sweep / "joblog.tsv"
     path.write_text(path.read_text() + "3\t:\t1.0\t1.0\t0")  # cut while it was written
     (sweep / "cells" / "round1.latency.cpu0.node0.err").unlink()
-    assert collect.prune_joblog(str(sweep), plan.read(sweep)) == 1
+    assert collect.prune_joblog(str(sweep), plan.read(sweep)) == {2}
     assert [line.split("\t")[0] for line in path.read_text().splitlines()] == ["Seq", "2"]
+
+
+@pytest.mark.parametrize("status, signal", [(1, 0), (-1, 15), (0, 9)])
+def test_pruning_takes_out_what_failed(sweep, status, signal):
+    set_exit(sweep, 2, status, signal)
+    assert collect.prune_joblog(str(sweep), plan.read(sweep)) == {1}
+
+
+def test_pruning_takes_out_what_cannot_be_read(sweep):
+    (sweep / "cells" / "round1.latency.cpu0.node0.csv").write_text("half a ta")
+    assert [job.round for job in plan.read(sweep) if job.seq in collect.prune_joblog(str(sweep), plan.read(sweep))] == [2]
+
+
+@pytest.mark.parametrize("benches, rounds, words", [(["latency"], 1, "1 to 3 s"), (["bandwidth"], 30, "2 to 7 min")])
+def test_the_time_a_sweep_takes(benches, rounds, words):
+    assert sweep_parts.duration(plan.make(benches, [(0, 0, "")], [(0, "")], rounds, 1)) == words
 
 
 def test_a_plan_reads_back_as_written(tmp_path):
@@ -97,7 +116,9 @@ def test_a_plan_reads_back_as_written(tmp_path):
 def test_commands_survive_spaces_and_quotes():
     job = plan.Job(1, 1, "latency", 0, 0, 3)
     line = plan.command_line(job, "/tmp/it's a run", "4M")
-    assert line.startswith("exec taskset -c 0 env NUMA_ALLOC_POLICY=bind:3 LD_PRELOAD=alloc/numa_alloc.so "
+    assert " -u NUMA_ALLOC_STATS_SIGNAL -u " in line and "-u NUMA_ALLOC_POLICY" not in line
+    assert re.sub(" -u [A-Z_]+", "", line).startswith(
+                           "exec taskset -c 0 env NUMA_ALLOC_POLICY=bind:3 LD_PRELOAD=alloc/numa_alloc.so "
                            "bench/latency --csv --size 4M >")
     assert """'/tmp/it'"'"'s a run/cells/round1.latency.cpu0.node3.csv'""" in line
 

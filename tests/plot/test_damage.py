@@ -8,7 +8,7 @@ import pytest
 from conftest import machine, write_run
 
 from numa_report import runs
-from numa_report.errors import run_main
+from numa_report.errors import run_main, whole_file
 
 
 def complaint(path):
@@ -64,6 +64,12 @@ TABLE = {
     "missing median": ("matrix.csv", drop_column("median"), ["row 1", "column median", "missing"]),
     "column twice": ("matrix.csv", in_line(1, b"reason", b"median"), ["row 1", "median", "twice"]),
     "word": ("matrix.csv", edit(3, "median", "fast"), ["row 3", "column median", "'fast'"]),
+    "underscore": ("matrix.csv", edit(3, "median", "12_9"), ["row 3", "column median", "not a number"]),
+    "spaces": ("matrix.csv", edit(3, "median", " 129 "), ["row 3", "column median", "' 129 '"]),
+    "other digits": ("matrix.csv", edit(3, "median", "\u0661\u0662"), ["row 3", "column median", "not a number"]),
+    "two units": ("matrix.csv", edit(3, "unit", "GB/s"), ["row 3", "column unit", "GB/s", "'load_latency' is in ns"]),
+    "two rows at one position": ("matrix.csv", in_line(3, b",0,1,numa_alloc,bind:1", b",0,0,numa_alloc,local"),
+                                 ["row 3", "column mem_node", "repeats row 2"]),
     "nan": ("matrix.csv", edit(3, "median", "nan"), ["row 3", "column median", "finite"]),
     "infinity": ("matrix.csv", edit(4, "ci_high", "inf"), ["row 4", "column ci_high", "finite"]),
     "negative": ("matrix.csv", edit(2, "median", "-5"), ["row 2", "column median", "negative"]),
@@ -75,8 +81,8 @@ TABLE = {
     "unknown status": ("matrix.csv", edit(5, "status", "fine"), ["row 5", "column status", "'fine'", "ok, noisy"]),
     "unknown placement": ("matrix.csv", edit(5, "placement", "yes"), ["row 5", "column placement", "'yes'"]),
     "unknown unit": ("matrix.csv", edit(5, "unit", "parsec"), ["row 5", "column unit", "'parsec'"]),
-    "cut in a row": ("matrix.csv", lambda data: data[:data.rindex(b"\n", 0, -1) + 40], ["row 25", "cut"]),
-    "cut in the last field": ("matrix.csv", lambda data: data[:-1], ["row 25", "cut"]),
+    "cut in a row": ("matrix.csv", lambda data: data[:data.rindex(b"\n", 0, -1) + 40], ["row 25", "column ", "cut"]),
+    "cut in the last field": ("matrix.csv", lambda data: data[:-1], ["row 25", "column 'reason'", "cut"]),
     "short row": ("matrix.csv", in_line(6, b",", b" "), ["row 6", "column reason"]),
     "long row": ("matrix.csv", in_line(6, b",", b",,"), ["row 6", "fields"]),
     "empty row": ("matrix.csv", in_line(6, b"\n", b"\n\n"), ["row 7", "empty row"]),
@@ -93,7 +99,7 @@ TABLE = {
     "sample: placed 2": ("samples.csv", edit(3, "placed_fraction", "2"), ["row 3", "column placed_fraction", "0 and 1"]),
     "sample: duplicate": ("samples.csv", repeat_row(7), ["row 8", "repeats row 7"]),
     "sample: missing column": ("samples.csv", drop_column("placement"), ["row 1", "column placement", "missing"]),
-    "sample: cut": ("samples.csv", lambda data: data[:-30], ["row ", "cut"]),
+    "sample: cut": ("samples.csv", lambda data: data[:-30], ["row ", "column 'placement'", "cut"]),
     "sample: header only": ("samples.csv", lambda data: data[:data.index(b"\n") + 1], ["row 1", "no data"]),
 }
 
@@ -149,6 +155,29 @@ def test_a_matrix_that_is_a_folder(tmp_path):
     (folder / "matrix.csv").mkdir()
     status, lines = complaint(folder)
     assert status == 1 and len(lines) == 1 and "matrix.csv" in lines[0]
+
+
+def test_a_full_disk_names_the_file_and_leaves_no_part(tmp_path):
+    with pytest.raises(OSError) as caught:
+        with whole_file(tmp_path / "data.csv") as file:
+            file.write("half")
+            raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "data.csv") and not list(tmp_path.iterdir())
+
+
+def test_an_endless_environment_is_like_none(run_folder):
+    (run_folder / "environment.json").write_text("[" * 100_000)
+    assert complaint(run_folder) == (0, [])
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line(run_folder, tmp_path):
+    import subprocess
+    from conftest import HARNESS
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.path.insert(0, {str(HARNESS)!r})\n" \
+             f"import plot; sys.exit(plot.main({str(run_folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "plot.py: interrupted\n")
 
 
 def test_no_traceback_reaches_the_user(run_folder):

@@ -190,3 +190,33 @@ def test_a_python_without_matplotlib_hands_over_to_the_one_that_has_it(run_folde
     assert subprocess.run([blind, "-c", "import matplotlib"], capture_output=True, check=False).returncode != 0
     done = plot(run_folder, python=blind)
     assert done.returncode == 0, done.stderr
+
+
+def test_dollars_and_endless_names_are_drawn_as_they_are(tmp_path):
+    rows = machine([0, 1], [0, 1], benches=("latency",))
+    for row in rows:
+        row["host"] = "$a$b" + "x" * 100_000
+    described = environment([0, 1], [0, 1])
+    described["cpu_model"] = "CPU $_$ \\frac" + "\n9" * 5000
+    text = " ".join(words(draw(write_run(tmp_path / "run", rows, described)), "latency"))
+    assert "on $a$bxx" in text and "CPU $_$ \\frac" in text and "x" * 200 not in text
+
+
+def test_four_hundred_memory_nodes(tmp_path):
+    rows = machine([0], list(range(400)), benches=("latency",), rounds=1, each=1)
+    picture = (draw(write_run(tmp_path / "run", rows)) / "latency.png").read_bytes()
+    width, height = (int.from_bytes(picture[at:at + 4], "big") for at in (16, 20))
+    assert 30_000 < width < 65_536 and width * height <= 101_000_000
+
+
+def test_an_image_is_never_too_large():
+    assert heatmap.png_dpi(10, 6) == heatmap.PNG_DPI
+    for width_in, height_in in ((1000, 2), (3, 2000), (600, 600)):
+        dpi = heatmap.png_dpi(width_in, height_in)
+        assert max(width_in, height_in) * dpi < 1 << 16 and width_in * height_in * dpi * dpi < 1.01 * heatmap.MOST_PIXELS
+
+
+def test_a_home_that_cannot_be_written_is_no_news(run_folder):
+    home = {"HOME": "/proc/nowhere", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, PLOT, run_folder], capture_output=True, text=True, check=False, env=home)
+    assert done.returncode == 0 and done.stderr == ""
