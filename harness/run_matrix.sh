@@ -129,7 +129,7 @@ try:
     path = os.fsencode(sys.argv[1]).decode()
 except UnicodeDecodeError:
     sys.exit(1)
-sys.exit(any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path))' "$2" ||
+sys.exit(any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path))' "$2" 2>/dev/null ||
         die "the path of $1, ${2@Q}, has a control character or is not UTF-8; rename it or name another" 2
 }
 
@@ -148,14 +148,17 @@ check_tools() {
 }
 
 # Not `python -m`: that would let a file in the user's folder stand in for a module.
-report() {
-    "$python" -c 'import sys; sys.path[0] = sys.argv.pop(1)
+# Until it can say so in one line, Python does not hear a Ctrl-C; this script does.
+report() (
+    trap '' INT
+    exec "$python" -c 'import signal, sys; sys.path[0] = sys.argv.pop(1)
 from numa_report.errors import run_main
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from numa_report import sweep
     return sweep.main(sys.argv[1:])
 sys.exit(run_main("run_matrix.sh", main))' "$root/harness" "$@" --root "$root" --folder "$folder"
-}
+)
 
 prepare() {
     local options=(--bench "$bench" --rounds "$rounds" --seed "$seed" --timeout "$timeout")
@@ -231,6 +234,10 @@ run_commands() {
     running=''
 }
 
+# Without these a Ctrl-C that a Python just starting turns into a failure would be taken for an answer.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 parse_options "$@"
 if [ -n "$resume" ]; then
     [ -d "$resume" ] || die "--resume: no such folder: $resume" 2
@@ -258,9 +265,6 @@ else
     lock_folder
     refuse_used_folder # again: until the lock another sweep could begin here
     trap discard EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
     prepare
     trap - EXIT
 fi

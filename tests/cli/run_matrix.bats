@@ -447,6 +447,20 @@ END
     [ "$(ls -A)" = mine ]
 }
 
+@test "a preparation that is interrupted leaves nothing" {
+    mkdir bin
+    printf '#!/bin/sh\ntouch "%s"/asked\nsleep 0.5\nexit 1\n' "$PWD" >bin/lstopo-no-graphics
+    chmod +x bin/lstopo-no-graphics
+    PATH="$PWD/bin:$PATH" "$run_matrix" --cpus 0 --out new/folder &
+    sweep=$!
+    until [ -e asked ]; do sleep 0.05; done
+    [ -d new/folder ]
+    kill -TERM $sweep
+    status=0 && wait $sweep || status=$?
+    [ "$status" -eq 143 ]
+    [ ! -e new ]
+}
+
 @test "resume runs again what failed or is damaged, and no old picture stays" {
     BENCH_FAIL=latency run "$run_matrix" --cpus 0 --mem-nodes 0 --rounds 2 --out "$out"
     [ "$status" -eq 1 ]
