@@ -23,6 +23,9 @@
 #define SLICE_SHIFT 16
 #define SLICE_SIZE  ((size_t)1 << SLICE_SHIFT)
 
+/* A medium page is eight slices. */
+#define MEDIUM_PAGE_SHIFT (SLICE_SHIFT + 3)
+
 /* A segment is the unit in which arenas are divided and addresses are looked up. 32 MiB keeps the
  * table that covers the whole address space at 4 Mi entries while one arena still holds many. */
 #define SEGMENT_SHIFT  25

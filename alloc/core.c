@@ -159,10 +159,6 @@ static __attribute__((noinline)) void free_elsewhere(struct segment *segment, st
     }
 }
 
-static inline struct page *page_of(struct segment *segment, const void *pointer) {
-    return &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
-}
-
 static inline void na_free(void *pointer) {
     struct segment *segment = segment_of(pointer);
     if (unlikely(segment == NULL)) {

@@ -11,9 +11,6 @@
 #define KEPT_PAGE_TICKS 16
 #define TICK_REFILLS    64
 
-/* Slices of a page for blocks above SMALL_SIZE_MAX. */
-#define MEDIUM_PAGE_SLICES 8
-
 /* Stands where a heap has no page; never written. */
 static const struct page empty_page;
 
@@ -51,14 +48,13 @@ static void bin_remove(struct heap *heap, struct page *page) {
 
 /* An empty page leaves its bin and its memory goes back to the pool. */
 static void heap_release_page(struct heap *heap, struct page *page) {
-    uintptr_t start = page_start(page);
-    struct segment *segment = segment_of((void *)start);
+    const void *start = page_start(page);
+    struct segment *segment = segment_of(start);
     na_assert(atomic_load_explicit(&page->thread_free, memory_order_relaxed) == 0);
     bin_remove(heap, page);
     page->owner = NULL;
     page->block_size = 0;
-    pool_return_run(segment, (unsigned)((start - segment->base) >> SLICE_SHIFT),
-                    segment->kind == SEGMENT_MEDIUM ? MEDIUM_PAGE_SLICES : 1);
+    pool_return_run(segment, slice_of(segment, start), kind_page_slices(segment->kind));
 }
 
 /* The bin's kept page stops being alone: it counts as any other, and goes if it is empty. */
@@ -89,7 +85,7 @@ static void bin_append(struct heap *heap, struct page *page) {
 /* --- empty and parked pages ---------------------------------------------------------------- */
 
 static struct heap *page_heap(const struct page *page) {
-    struct segment *segment = segment_of((void *)page_start(page));
+    struct segment *segment = segment_of(page_start(page));
     return page->owner->heaps[segment->pool - na.pools];
 }
 
@@ -203,12 +199,12 @@ static struct run take_run(struct pool *pool, struct thread *thread, enum segmen
 static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
     enum segment_kind kind =
         size_class_bytes(size_class) <= SMALL_SIZE_MAX ? SEGMENT_SMALL : SEGMENT_MEDIUM;
-    unsigned slices = kind == SEGMENT_SMALL ? 1 : MEDIUM_PAGE_SLICES;
+    unsigned slices = kind_page_slices(kind);
     struct run run = take_run(heap->pool, heap->thread, kind, slices, slices);
     if (run.segment == NULL)
         return NULL;
-    uintptr_t start = run.segment->base + run.slice * SLICE_SIZE;
-    struct page *page = &run.segment->pages[(start - run.segment->base) >> run.segment->page_shift];
+    void *start = run_start(run);
+    struct page *page = page_of(run.segment, start);
     page_init(page, size_class, start, slices * SLICE_SIZE, heap->thread);
     page_extend(page);
     bin_append(heap, page);

@@ -8,18 +8,18 @@
  */
 #define EXTEND_BYTES (4 * KIB)
 
-static inline uintptr_t page_start(const struct page *page) {
-    return (uintptr_t)page->start_slice << SLICE_SHIFT;
+static inline void *page_start(const struct page *page) {
+    return (void *)((uintptr_t)page->start_slice << SLICE_SHIFT);
 }
 
 /* Describes a fresh run of slices as a page without blocks. */
-static void page_init(struct page *page, unsigned size_class, uintptr_t start, size_t page_bytes,
+static void page_init(struct page *page, unsigned size_class, const void *start, size_t page_bytes,
                       struct thread *owner) {
     size_t block_bytes = size_class_bytes(size_class);
     page->free = page->local_free = NULL;
     page->used = 0;
     page->block_size = (uint32_t)block_bytes;
-    page->start_slice = (uint32_t)(start >> SLICE_SHIFT);
+    page->start_slice = (uint32_t)((uintptr_t)start >> SLICE_SHIFT);
     atomic_store_explicit(&page->thread_free, 0, memory_order_relaxed);
     page->next = page->prev = NULL;
     page->capacity = 0;
@@ -29,7 +29,7 @@ static void page_init(struct page *page, unsigned size_class, uintptr_t start, s
     page->owner = owner;
 }
 
-/* Turns untouched memory into free blocks. */
+/* Puts blocks that were never handed out on the free list. */
 static void page_extend(struct page *page) {
     size_t block_bytes = page->block_size;
     unsigned count = (unsigned)(EXTEND_BYTES / block_bytes);
@@ -38,7 +38,7 @@ static void page_extend(struct page *page) {
         count = 1;
     if (count > room)
         count = room;
-    uintptr_t first = page_start(page) + page->capacity * block_bytes;
+    uintptr_t first = (uintptr_t)page_start(page) + page->capacity * block_bytes;
     struct block *block = (struct block *)first;
     for (unsigned i = 1; i < count; i++) {
         struct block *next = (struct block *)((uintptr_t)block + block_bytes);

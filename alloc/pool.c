@@ -10,7 +10,8 @@
 #define ARENA_BYTES (1 * GIB)
 
 /* Under a limit on address space an arena must not starve the program's own mappings: then segments
- * are mapped one by one and only in part, though each keeps its aligned range to itself. */
+ * are mapped one by one and only in part; what others map in the rest is told apart
+ * (segment_holds). */
 #define LIMITED_SEGMENT_BYTES (4 * MIB)
 
 /* Purging comes by this often and gives back what was free the last time as well: what is freed and
@@ -202,8 +203,16 @@ struct run {
     bool zeroed;
 };
 
+static void *run_start(struct run run) {
+    return (void *)(run.segment->base + run.slice * SLICE_SIZE);
+}
+
 static unsigned kind_page_shift(enum segment_kind kind) {
-    return kind == SEGMENT_MEDIUM ? SLICE_SHIFT + 3 : SLICE_SHIFT;
+    return kind == SEGMENT_MEDIUM ? MEDIUM_PAGE_SHIFT : SLICE_SHIFT;
+}
+
+static unsigned kind_page_slices(enum segment_kind kind) {
+    return 1U << (kind_page_shift(kind) - SLICE_SHIFT);
 }
 
 /* Hands out a run of a segment known to have it free. */

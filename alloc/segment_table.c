@@ -24,6 +24,15 @@ static void segment_unregister(struct segment *segment) {
                           memory_order_release);
 }
 
+/* The page or span that an address in the segment belongs to. */
+static inline struct page *page_of(struct segment *segment, const void *pointer) {
+    return &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
+}
+
+static inline unsigned slice_of(const struct segment *segment, const void *pointer) {
+    return (unsigned)(((uintptr_t)pointer - segment->base) >> SLICE_SHIFT);
+}
+
 /* Whether addresses [start, start + size_bytes) can be looked up at all. */
 static bool segment_table_covers(uintptr_t start, size_t size_bytes) {
     return start + size_bytes <= (uintptr_t)1 << ADDRESS_BITS;

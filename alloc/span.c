@@ -23,17 +23,17 @@ static void *span_allocate(struct pool *pool, struct thread *thread, size_t size
     struct run run = take_run(pool, thread, SEGMENT_SPAN, count, slice_alignment);
     if (run.segment == NULL)
         return NULL;
-    struct page *page = &run.segment->pages[run.slice];
+    void *start = run_start(run);
+    struct page *page = page_of(run.segment, start);
     page->owner = NULL;
     page->block_size = (uint32_t)align_up(size_bytes, SPAN_GRAIN);
     *zeroed = run.zeroed;
-    return (void *)(run.segment->base + run.slice * SLICE_SIZE);
+    return start;
 }
 
 /* The span that starts at `block`. Aborts when none does. */
-static struct page *span_of(struct segment *segment, const void *block, unsigned *slice) {
-    *slice = (unsigned)(((uintptr_t)block - segment->base) >> SLICE_SHIFT);
-    struct page *page = &segment->pages[*slice];
+static struct page *span_of(struct segment *segment, const void *block) {
+    struct page *page = page_of(segment, block);
     if (unlikely(page->block_size == 0 || page->owner != NULL ||
                  ((uintptr_t)block & (SLICE_SIZE - 1)) != 0))
         die_of_misuse("invalid pointer, or freed twice:", block);
@@ -41,17 +41,16 @@ static struct page *span_of(struct segment *segment, const void *block, unsigned
 }
 
 static void span_free(struct segment *segment, void *block) {
-    unsigned slice;
-    struct page *page = span_of(segment, block, &slice);
+    struct page *page = span_of(segment, block);
     unsigned count = span_slices(page->block_size);
     page->block_size = 0;
-    pool_return_run(segment, slice, count);
+    pool_return_run(segment, slice_of(segment, block), count);
 }
 
 /* Makes a span hold `new_bytes` where it stands, using or giving back the slices after it. */
 static bool span_resize(struct segment *segment, void *block, size_t new_bytes) {
-    unsigned slice;
-    struct page *page = span_of(segment, block, &slice);
+    struct page *page = span_of(segment, block);
+    unsigned slice = slice_of(segment, block);
     struct pool *pool = segment->pool;
     unsigned old_count = span_slices(page->block_size), new_count = span_slices(new_bytes);
     bool fits = true;
@@ -60,8 +59,7 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
         pool_return_run_locked(segment, slice + new_count, old_count - new_count);
     } else if (new_count > old_count) {
         unsigned more = new_count - old_count, tail = slice + old_count;
-        fits = slice + new_count <= SEGMENT_SLICES &&
-               slices_next(segment->free_map, tail, false) >= tail + more;
+        fits = slices_next(segment->free_map, tail, false) >= tail + more;
         if (fits)
             (void)segment_take(segment, SEGMENT_SPAN, tail, more);
     }

@@ -37,7 +37,7 @@ static void stats_add_segment(struct heap_stats *stats, const struct segment *se
     enum segment_kind kind = *(const volatile uint8_t *)&segment->kind;
     if (kind == SEGMENT_UNUSED)
         return;
-    unsigned pages = SEGMENT_SLICES >> (kind_page_shift(kind) - SLICE_SHIFT);
+    unsigned pages = SEGMENT_SLICES / kind_page_slices(kind);
     for (unsigned i = 0; i < pages; i++) {
         const struct page *page = &segment->pages[i];
         if (page->block_size == 0)

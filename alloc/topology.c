@@ -93,19 +93,22 @@ static void node_set_format(const struct node_set *set, struct text *text) {
     }
 }
 
-static void topology_path(struct text *path, const struct topology *topology, const char *file) {
-    text_add(path, topology->sysfs_root);
-    text_add(path, "/");
-    text_add(path, file);
-    path->start[path->length < path->capacity ? path->length : path->capacity - 1] = '\0';
+/* Reads a file below the root; sys_read_file's contract. */
+static long topology_read_file(const struct topology *topology, const char *file, char *text,
+                               size_t capacity) {
+    char path_chars[512];
+    struct text path = {path_chars, 0, sizeof path_chars - 1};
+    text_add(&path, topology->sysfs_root);
+    text_add(&path, "/");
+    text_add(&path, file);
+    path_chars[path.length] = '\0';
+    return sys_read_file(path_chars, text, capacity);
 }
 
 static bool topology_read_set(const struct topology *topology, const char *file,
                               struct node_set *set) {
-    char path_chars[512], list[4096];
-    struct text path = {path_chars, 0, sizeof path_chars - 1};
-    topology_path(&path, topology, file);
-    return sys_read_file(path_chars, list, sizeof list) >= 0 && node_set_parse(list, set);
+    char list[4096];
+    return topology_read_file(topology, file, list, sizeof list) >= 0 && node_set_parse(list, set);
 }
 
 /* The process's allowed nodes: from the kernel, else (a container may refuse) from /proc. */
@@ -156,15 +159,13 @@ static int topology_nearest_memory(const struct topology *topology, unsigned nod
     int nearest = node_set_next(&topology->has_memory, 0);
     if (node_set_has(&topology->has_memory, node))
         return (int)node;
-    char file_chars[32], path_chars[512], distances[8192];
+    char file_chars[32], distances[8192];
     struct text file = {file_chars, 0, sizeof file_chars - 1};
     text_add(&file, "node");
     text_add_unsigned(&file, node);
     text_add(&file, "/distance");
     file_chars[file.length] = '\0';
-    struct text path = {path_chars, 0, sizeof path_chars - 1};
-    topology_path(&path, topology, file_chars);
-    if (sys_read_file(path_chars, distances, sizeof distances) < 0)
+    if (topology_read_file(topology, file_chars, distances, sizeof distances) < 0)
         return nearest;
     /* One number for each online node, in order of their ids. */
     const char *cursor = distances;
