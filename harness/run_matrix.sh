@@ -123,14 +123,19 @@ sys.exit(not (find_spec("numpy") and find_spec("matplotlib")))'
 }
 
 # The folders' paths become lines of a file of commands and UTF-8 text in CSV files.
-check_path() { # what it is the path of, path
+check_paths() { # of the run folder, as it was given and as it is
+    local bad=0 path of
     "$python" -c 'import os, sys
-try:
-    path = os.fsencode(sys.argv[1]).decode()
-except UnicodeDecodeError:
-    sys.exit(1)
-sys.exit(any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path))' "$2" 2>/dev/null ||
-        die "the path of $1, ${2@Q}, has a control character or is not UTF-8; rename it or name another" 2
+for number, path in enumerate(sys.argv[1:], 1):
+    try:
+        path = os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        sys.exit(number)
+    if any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path):
+        sys.exit(number)' "$root" "$@" 2>/dev/null || bad=$?
+    [ "$bad" -eq 0 ] && return
+    if [ "$bad" -eq 1 ]; then of='this project' path=$root; else of='the run folder' path=${*:bad-1:1}; fi
+    die "the path of $of, ${path@Q}, has a control character or is not UTF-8; rename it or name another" 2
 }
 
 check_tools() {
@@ -244,9 +249,7 @@ if [ -n "$resume" ]; then
     folder=$(cd -- "$resume" && pwd -P)
     check_tools
     find_python
-    check_path 'this project' "$root"
-    check_path 'the run folder' "$resume"
-    check_path 'the run folder' "$folder"
+    check_paths "$resume" "$folder"
     lock_folder
     timeout=$(report resume)
 else
@@ -255,8 +258,7 @@ else
     [ -z "$out" ] || refuse_used_folder
     [ "$dry_run" -eq 1 ] || check_tools
     find_python
-    check_path 'this project' "$root"
-    check_path 'the run folder' "$folder"
+    check_paths "$folder"
     if [ "$dry_run" -eq 1 ]; then
         prepare
         exit

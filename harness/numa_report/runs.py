@@ -43,20 +43,22 @@ def summarise_samples(folder):
     failures, jobs = {}, []
     if os.path.exists(os.path.join(folder, "plan.csv")) and os.path.isdir(os.path.join(folder, "cells")):
         _, failures, jobs = collect.collect(folder)
-    summary.write_matrix(folder, summary.summarise(samples, failures, jobs, *run_and_host(folder)))
+    write_summary(folder, samples, failures, jobs)
+
+
+def write_summary(folder, samples, failures, jobs):
+    """matrix.csv; returns its rows."""
+    run, host = os.path.basename(os.path.abspath(folder)), environment.load(folder).get("host") or ""
+    rows = summary.summarise(samples, failures, jobs, run, host)
+    summary.write_matrix(folder, rows)
+    return rows
 
 
 def finish(folder):
     """samples.csv and matrix.csv of a sweep whose commands have all run; returns the matrix's rows."""
     samples, failures, jobs = collect.collect(folder)
     collect.write_samples(folder, samples)
-    rows = summary.summarise(samples, failures, jobs, *run_and_host(folder))
-    summary.write_matrix(folder, rows)
-    return rows
-
-
-def run_and_host(folder):
-    return os.path.basename(os.path.abspath(folder)), environment.load(folder).get("host") or ""
+    return write_summary(folder, samples, failures, jobs)
 
 
 def plot(folder):
