@@ -71,12 +71,17 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libbench.a | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) -O1 -g -DNA_DEBUG=1 $(DEPFLAGS) -I. -o $@ $< $(BUILD)/libbench.a -lcmocka $(BENCH_LIBS)
 
+# A kernel that refuses placement, for tests.
+$(BUILD)/tests/refuse: tests/cli/refuse.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
+
 # The same unit tests with everything they include, and the benchmarks' library, under UBSan.
 $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) $(UBSAN) -I. -MMD -MP -MF $@.d -o $@ $< $(BENCH_LIB_C) -lcmocka $(BENCH_LIBS)
 
-check: all $(TEST_BINS) $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
+check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
 
 check-vm: all ## Boot a two-node virtual machine and test placement and a small sweep in it
