@@ -12,23 +12,47 @@ static slow_path void *no_memory(void) {
     return NULL;
 }
 
-/* The pool for a block that is no page's: its node is decided now. */
-static struct pool *pool_here(void) {
-    return &na.pools[pool_index_here()];
+/* How blocks that have no page are placed, by their size. */
+enum large_rule {
+    LARGE_LOCAL,  /* on the node the thread runs on */
+    LARGE_TURNS,  /* each whole on one node, which take turns */
+    LARGE_POLICY, /* in the policy's own pool */
+};
+
+static enum large_rule large_rule(size_t size) {
+    if (na.policy_pool == NULL || size < na.config.min_size_bytes)
+        return LARGE_LOCAL;
+    return size <= na.turns_size_max ? LARGE_TURNS : LARGE_POLICY;
 }
 
-/* A block above CLASS_SIZE_MAX, or aligned to more. */
-static __attribute__((noinline)) void *allocate_large(size_t size, size_t alignment, bool *zeroed) {
+static struct pool *large_pool(size_t size) {
+    switch (large_rule(size)) {
+    case LARGE_LOCAL:
+        return &na.pools[pool_index_here()];
+    case LARGE_TURNS:
+        return span_turns_take(size);
+    default:
+        return na.policy_pool;
+    }
+}
+
+/* A block above CLASS_SIZE_MAX, or aligned to more; `pool` NULL: where the policy says. */
+static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t size,
+                                                      size_t alignment, bool *zeroed) {
     runtime_set_up();
     if (size > PTRDIFF_MAX)
         return no_memory();
+    if (size == 0)
+        size = 1;
+    if (pool == NULL)
+        pool = large_pool(size);
     void *block;
     *zeroed = true;
     if (size <= na.span_size_max && alignment <= na.span_size_max)
-        block = span_allocate(pool_here(), tls.thread == &no_thread ? NULL : tls.thread,
-                              size == 0 ? 1 : size, alignment, zeroed);
+        block = span_allocate(pool, tls.heap == &empty_heap ? NULL : tls.heap->thread, size,
+                              alignment, zeroed);
     else
-        block = huge_allocate(pool_here(), size == 0 ? 1 : size, alignment);
+        block = huge_allocate(pool, size, alignment);
     return block != NULL ? block : no_memory();
 }
 
@@ -56,7 +80,7 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
                                                              unsigned size_class) {
     if (unlikely(heap == &empty_heap))
         return allocate_without_heap(size_class);
-    if (na.config.policy == POLICY_LOCAL)
+    if (na.follows_node)
         heap = thread_follow_node(heap);
     struct page *page = heap_refill(heap, size_class);
     return likely(page != NULL) ? page_pop(page) : no_memory();
@@ -73,7 +97,7 @@ static __attribute__((noinline)) void *allocate_beyond_direct(size_t size) {
     bool zeroed;
     if (size <= CLASS_SIZE_MAX)
         return allocate_class(tls.heap, size_class_of(size));
-    return allocate_large(size, 1, &zeroed);
+    return allocate_large(NULL, size, 1, &zeroed);
 }
 
 static inline void *na_malloc(size_t size) {
@@ -90,8 +114,8 @@ static void *na_calloc(size_t count, size_t size) {
     if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return no_memory();
     bool zeroed = false;
-    void *block =
-        likely(bytes <= CLASS_SIZE_MAX) ? na_malloc(bytes) : allocate_large(bytes, 1, &zeroed);
+    void *block = likely(bytes <= CLASS_SIZE_MAX) ? na_malloc(bytes)
+                                                  : allocate_large(NULL, bytes, 1, &zeroed);
     if (block != NULL && !zeroed)
         memset(block, 0, bytes);
     return block;
@@ -105,7 +129,7 @@ static void *na_aligned(size_t alignment, size_t size) {
     if (size_class < SIZE_CLASSES)
         return allocate_class(tls.heap, size_class);
     bool zeroed;
-    return allocate_large(size, alignment, &zeroed);
+    return allocate_large(NULL, size, alignment, &zeroed);
 }
 
 /* --- free ---------------------------------------------------------------------------------- */
@@ -128,16 +152,24 @@ static slow_path void free_foreign(const void *pointer) {
 
 /* Gives a thread that has freed but never allocated its own place to count. */
 static inline void count_remote_free(void) {
-    if (unlikely(tls.thread == &no_thread && !tls.ended)) {
+    if (unlikely(tls.heap == &empty_heap && !tls.ended)) {
         int saved_errno = errno;
         (void)thread_attach();
         errno = saved_errno;
     }
-    uint64_t before = atomic_load_explicit(&tls.thread->remote_frees, memory_order_relaxed);
-    atomic_store_explicit(&tls.thread->remote_frees, before + 1, memory_order_relaxed);
+    struct thread *thread = tls.heap->thread;
+    uint64_t before = atomic_load_explicit(&thread->remote_frees, memory_order_relaxed);
+    atomic_store_explicit(&thread->remote_frees, before + 1, memory_order_relaxed);
 }
 
-/* A free of a block that is not in one of this thread's pages. */
+static inline void page_free_own(struct page *page, struct block *block) {
+    block->next = page->local_free;
+    page->local_free = block;
+    if (unlikely(--page->used == 0))
+        page_attend(page);
+}
+
+/* A free of a block that is not in a page of the heap this thread takes from. */
 static __attribute__((noinline)) void free_elsewhere(struct segment *segment, struct page *page,
                                                      void *pointer) {
     if (unlikely(!segment_holds(segment, pointer))) {
@@ -152,8 +184,12 @@ static __attribute__((noinline)) void free_elsewhere(struct segment *segment, st
         huge_free(segment, pointer);
         return;
     default:
-        if (unlikely(page->owner == NULL))
+        if (unlikely(page->heap == NULL))
             die_of_misuse("invalid pointer, or freed twice:", pointer);
+        if (page->heap->thread == tls.heap->thread) {
+            page_free_own(page, pointer);
+            return;
+        }
         count_remote_free();
         page_free_remote(page, pointer);
     }
@@ -166,15 +202,11 @@ static inline void na_free(void *pointer) {
         return;
     }
     struct page *page = page_of(segment, pointer);
-    if (unlikely(page->owner != tls.thread)) {
+    if (unlikely(page->heap != tls.heap)) {
         free_elsewhere(segment, page, pointer);
         return;
     }
-    struct block *block = pointer;
-    block->next = page->local_free;
-    page->local_free = block;
-    if (unlikely(--page->used == 0))
-        page_attend(page);
+    page_free_own(page, pointer);
 }
 
 /* --- resize -------------------------------------------------------------------------------- */
@@ -214,6 +246,8 @@ static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
 /* A block that has no page, resized to something that has none either, where it stands or by moving
  * its pages; NULL when it must be copied. */
 static void *resize_without_copy(struct segment *segment, void *pointer, size_t size) {
+    if (large_rule(block_bytes(segment, pointer)) != large_rule(size))
+        return NULL;
     if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= na.span_size_max)
         return span_resize(segment, pointer, size) ? pointer : NULL;
     if (segment->kind == SEGMENT_HUGE && size > na.span_size_max)
@@ -245,8 +279,8 @@ static void *na_realloc(void *pointer, size_t size) {
 
 /* Gives memory back to the kernel. Returns the bytes given back. */
 static size_t na_trim(void) {
-    if (tls.thread != &no_thread)
-        thread_collect(tls.thread, UINT_MAX);
+    if (tls.heap != &empty_heap)
+        thread_collect(tls.heap->thread, UINT_MAX);
     threads_collect_orphans();
     size_t purged_bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++) {

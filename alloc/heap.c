@@ -1,4 +1,4 @@
-/* One thread's pages on one node: a bin of pages for every size class, and the slow path of malloc.
+/* One thread's pages: a bin of pages for every size class, and the slow path of malloc.
  */
 #pragma once
 
@@ -52,7 +52,7 @@ static void heap_release_page(struct heap *heap, struct page *page) {
     struct segment *segment = segment_of(start);
     na_assert(atomic_load_explicit(&page->thread_free, memory_order_relaxed) == 0);
     bin_remove(heap, page);
-    page->owner = NULL;
+    page->heap = NULL;
     page->block_size = 0;
     pool_return_run(segment, slice_of(segment, start), kind_page_slices(segment->kind));
 }
@@ -84,11 +84,6 @@ static void bin_append(struct heap *heap, struct page *page) {
 
 /* --- empty and parked pages ---------------------------------------------------------------- */
 
-static struct heap *page_heap(const struct page *page) {
-    struct segment *segment = segment_of(page_start(page));
-    return page->owner->heaps[segment->pool - na.pools];
-}
-
 /* A queued page whose blocks have all been freed. */
 static void heap_empty_page(struct heap *heap, struct page *page) {
     struct bin *bin = &heap->bins[page->size_class];
@@ -109,12 +104,12 @@ static slow_path void page_attend(struct page *page) {
         uintptr_t before = atomic_fetch_and_explicit(&page->thread_free, ~THREAD_FREE_PARKED,
                                                      memory_order_acq_rel);
         if ((before & THREAD_FREE_PARKED) != 0)
-            bin_append(page_heap(page), page);
+            bin_append(page->heap, page);
         else
             page->state = PAGE_ANNOUNCED; /* another thread was first and brings it back */
     }
     if (page->used == 0 && page->state == PAGE_QUEUED)
-        heap_empty_page(page_heap(page), page);
+        heap_empty_page(page->heap, page);
 }
 
 /* Takes back the pages that other threads have announced. */
@@ -124,7 +119,7 @@ static void thread_take_ready(struct thread *thread) {
     struct page *page = atomic_exchange_explicit(&thread->ready, NULL, memory_order_acquire);
     while (page != NULL) {
         struct page *next = page->next;
-        struct heap *heap = page_heap(page);
+        struct heap *heap = page->heap;
         if (page->state == PAGE_PARKED)
             page_unpark(page, 0);
         bin_append(heap, page);
@@ -165,9 +160,15 @@ static void heap_collect(struct heap *heap, unsigned pages_a_bin) {
     }
 }
 
+/* Every thread has room for this many heaps: one a node, and as many for the policy as there are
+ * nodes for blocks below NUMA_ALLOC_MIN_SIZE to be local to. */
+static unsigned heap_count(void) {
+    return na.node_count + (na.config.min_size_bytes != 0 ? na.node_count : 1);
+}
+
 static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
     thread_take_ready(thread);
-    for (unsigned i = 0; i < na.pool_count; i++)
+    for (unsigned i = 0; i < heap_count(); i++)
         if (thread->heaps[i] != NULL)
             heap_collect(thread->heaps[i], pages_a_bin);
 }
@@ -195,17 +196,25 @@ static struct run take_run(struct pool *pool, struct thread *thread, enum segmen
     return pool_take_run(pool, kind, count, alignment, true);
 }
 
+/* Where the heap's next page of blocks of that size comes from. */
+static struct pool *heap_pool(struct heap *heap, size_t block_bytes, unsigned slices) {
+    if (!heap->follows_policy || block_bytes < na.config.min_size_bytes)
+        return heap->pool;
+    return heap->rotation != NULL ? rotation_take(heap->rotation, slices) : na.policy_pool;
+}
+
 /* A page of the class from the pool, with free blocks and in its bin, or NULL. */
 static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
     enum segment_kind kind =
         size_class_bytes(size_class) <= SMALL_SIZE_MAX ? SEGMENT_SMALL : SEGMENT_MEDIUM;
     unsigned slices = kind_page_slices(kind);
-    struct run run = take_run(heap->pool, heap->thread, kind, slices, slices);
+    struct pool *pool = heap_pool(heap, size_class_bytes(size_class), slices);
+    struct run run = take_run(pool, heap->thread, kind, slices, slices);
     if (run.segment == NULL)
         return NULL;
     void *start = run_start(run);
     struct page *page = page_of(run.segment, start);
-    page_init(page, size_class, start, slices * SLICE_SIZE, heap->thread);
+    page_init(page, size_class, start, slices * SLICE_SIZE, heap);
     page_extend(page);
     bin_append(heap, page);
     return page;

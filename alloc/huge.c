@@ -37,6 +37,15 @@ static void huge_count(struct pool *pool, int blocks, size_t old_bytes, size_t n
     lock_release(&pool->lock);
 }
 
+static void huge_place(struct segment *head) {
+    struct pool *pool = head->pool;
+    if (pool->stripes != NULL)
+        lock_take(&pool->lock);
+    head->stripe_mappings = pool_place(pool, head->base, head->huge_bytes);
+    if (pool->stripes != NULL)
+        lock_release(&pool->lock);
+}
+
 /* A zeroed block of at least `size_bytes` at a multiple of `alignment`, or NULL. */
 static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignment) {
     size_t bytes = align_up(size_bytes, SLICE_SIZE);
@@ -50,12 +59,12 @@ static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignmen
         huge_head_spare(head);
         return NULL;
     }
-    pool_place(pool, start, bytes);
     head->base = start;
     head->pool = pool;
     head->kind = SEGMENT_HUGE;
     head->page_shift = SEGMENT_SHIFT;
     head->huge_bytes = bytes;
+    huge_place(head);
     huge_count(pool, 1, 0, bytes);
     segment_register(head);
     return (void *)start;
@@ -71,6 +80,11 @@ static void huge_free(struct segment *head, void *block) {
     segment_unregister(head);
     sys_unmap_aligned(head->base, head->huge_bytes);
     huge_count(head->pool, -1, head->huge_bytes, 0);
+    if (head->stripe_mappings != 0) {
+        lock_take(&head->pool->lock);
+        head->pool->stripe_mappings += head->stripe_mappings;
+        lock_release(&head->pool->lock);
+    }
     huge_head_spare(head);
 }
 
@@ -93,12 +107,15 @@ static bool huge_move(struct segment *head, size_t bytes) {
 
 /* Makes a block hold `new_bytes`, in place or elsewhere. NULL: refused, and nothing has changed.
  * Only want of room in place leads to a move: any other refusal, such as for a block that the
- * program has split into several mappings by madvise, would meet the move as well. */
+ * program has split into several mappings by madvise, would meet the move as well. Stripes are such
+ * mappings too. */
 static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
     huge_check(head, block);
     size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, SLICE_SIZE);
     if (bytes == old_bytes)
         return block;
+    if (bytes > old_bytes && head->pool->spread == SPREAD_STRIPES)
+        return NULL;
     int result = sys_remap_in_place(head->base, old_bytes, bytes);
     if (result != 0 && (result != -ENOMEM || !huge_move(head, bytes)))
         return NULL;

@@ -14,7 +14,7 @@ static inline void *page_start(const struct page *page) {
 
 /* Describes a fresh run of slices as a page without blocks. */
 static void page_init(struct page *page, unsigned size_class, const void *start, size_t page_bytes,
-                      struct thread *owner) {
+                      struct heap *heap) {
     size_t block_bytes = size_class_bytes(size_class);
     page->free = page->local_free = NULL;
     page->used = 0;
@@ -26,7 +26,7 @@ static void page_init(struct page *page, unsigned size_class, const void *start,
     page->reserved = (uint16_t)(page_bytes / block_bytes);
     page->size_class = (uint8_t)size_class;
     page->state = PAGE_QUEUED;
-    page->owner = owner;
+    page->heap = heap;
 }
 
 /* Puts blocks that were never handed out on the free list. */
@@ -106,9 +106,9 @@ static void page_unpark(struct page *page, unsigned freed) {
 
 /* Puts a parked page on its owner's list of pages to look at. Only the thread that cleared
  * THREAD_FREE_PARKED may: until the owner has taken the list, it neither queues nor gives back the
- * page, so page->next and page->owner are ours to use. */
+ * page, so page->next and page->heap are ours to use. */
 static slow_path void page_announce(struct page *page) {
-    struct thread *owner = page->owner;
+    struct thread *owner = page->heap->thread;
     struct page *head = atomic_load_explicit(&owner->ready, memory_order_relaxed);
     do {
         page->next = head;

@@ -2,7 +2,7 @@
  * free runs purged once they have lain idle. */
 #pragma once
 
-#include "meta.c"
+#include "placement.c"
 #include "segment_table.c"
 #include "slices.c"
 
@@ -22,19 +22,6 @@
  * the pool's lock, so that nobody waits for a whole pass. */
 #define PURGE_STEP_SLICES   128
 #define PURGE_STEP_SEGMENTS 256
-
-/* Tells the kernel where pages of the range shall come from. The node of memory is decided here and
- * never again. */
-static void pool_place(struct pool *pool, uintptr_t start, size_t size_bytes) {
-    if (pool->node < 0)
-        return;
-    struct node_set mask;
-    memset(&mask, 0, sizeof mask);
-    node_set_add(&mask, (unsigned)pool->node);
-    int result = sys_mbind(start, size_bytes, pool->mode, mask.words, NODE_IDS_MAX);
-    if (result != 0)
-        report_refused_policy(pool, -result);
-}
 
 /* --- segments ------------------------------------------------------------------------------ */
 
@@ -90,7 +77,7 @@ static bool pool_map_arena(struct pool *pool) {
             sys_unmap(start, bytes);
             return false;
         }
-        pool_place(pool, start, bytes);
+        (void)pool_place(pool, start, bytes);
         pool->arena_next = start;
         pool->arena_end = start + bytes;
         pool->arenas++;

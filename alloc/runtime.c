@@ -8,9 +8,14 @@ static struct runtime {
     _Atomic(bool) ready;
     struct config config;
     struct topology topology;
-    struct pool *pools;
+    struct pool *pools; /* one a memory node, by rising id, and then policy_pool if it is not one */
     unsigned pool_count;
-    uint16_t pool_of_node[NODE_IDS_MAX]; /* policy local: where a CPU of that node allocates */
+    unsigned node_count;       /* memory nodes */
+    struct pool *policy_pool;  /* of blocks the policy applies to; NULL: local, the node's own */
+    struct rotation *rotation; /* of pages, where the policy has several nodes; else NULL */
+    size_t turns_size_max;     /* blocks without a page take turns as well, up to this size */
+    bool follows_node;         /* heaps are chosen by the node a thread runs on */
+    uint16_t pool_of_node[NODE_IDS_MAX]; /* where a CPU of that node allocates locally */
     size_t arena_bytes;                  /* how much address space to take at a time */
     size_t segment_bytes;                /* how much of a segment's address range is used */
     size_t span_size_max;                /* larger blocks are mappings of their own */

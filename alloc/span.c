@@ -3,7 +3,7 @@
  * so that the next one costs no page faults. */
 #pragma once
 
-#include "thread.c"
+#include "process.c"
 
 /* What a span's block_size is rounded to: the rest of its last slice is not promised to the caller,
  * and so not touched. */
@@ -25,7 +25,7 @@ static void *span_allocate(struct pool *pool, struct thread *thread, size_t size
         return NULL;
     void *start = run_start(run);
     struct page *page = page_of(run.segment, start);
-    page->owner = NULL;
+    page->heap = NULL;
     page->block_size = (uint32_t)align_up(size_bytes, SPAN_GRAIN);
     *zeroed = run.zeroed;
     return start;
@@ -34,7 +34,7 @@ static void *span_allocate(struct pool *pool, struct thread *thread, size_t size
 /* The span that starts at `block`. Aborts when none does. */
 static struct page *span_of(struct segment *segment, const void *block) {
     struct page *page = page_of(segment, block);
-    if (unlikely(page->block_size == 0 || page->owner != NULL ||
+    if (unlikely(page->block_size == 0 || page->heap != NULL ||
                  ((uintptr_t)block & (SLICE_SIZE - 1)) != 0))
         die_of_misuse("invalid pointer, or freed twice:", block);
     return page;

@@ -45,7 +45,7 @@ static void stats_add_segment(struct heap_stats *stats, const struct segment *se
         if (kind == SEGMENT_SPAN) {
             stats->span_blocks++;
             stats->span_bytes += page->block_size;
-        } else if (page->owner != NULL) {
+        } else if (page->heap != NULL) {
             struct class_stats *of_class = &stats->classes[page->size_class];
             uint64_t live_blocks = page_live_blocks(page);
             of_class->pages++;
@@ -89,7 +89,7 @@ static void json_pool(struct text *json, const struct pool *pool) {
     else
         text_add_unsigned(json, (unsigned)pool->node);
     text_add(json, ", \"policy\": \"");
-    text_add(json, pool->node < 0 ? "none" : pool->mode == MPOL_BIND ? "bind" : "preferred");
+    text_add(json, pool->spread == SPREAD_NONE ? "none" : pool->mode == MPOL_BIND ? "bind" : "preferred");
     text_add(json, "\", \"in_force\": ");
     text_add(json, atomic_load(&pool->policy_refusals) == 0 ? "true, " : "false, ");
     json_number(json, "refusals", atomic_load(&pool->policy_refusals), ", ");
@@ -135,11 +135,7 @@ static void stats_write(int fd) {
     text_add(&json, "{\n  ");
     json_number(&json, "pid", (uint64_t)sys_process_id(), ",\n  ");
     text_add(&json, "\"policy\": \"");
-    text_add(&json, policy_name(na.config.policy));
-    if (na.config.policy == POLICY_BIND || na.config.policy == POLICY_PREFERRED) {
-        text_add(&json, ":");
-        text_add_unsigned(&json, na.config.node);
-    }
+    config_format_policy(&na.config, &json);
     text_add(&json, "\",\n  ");
     json_number(&json, "threads", stats.threads, ",\n  ");
     json_number(&json, "remote_frees", stats.remote_frees, ",\n  ");

@@ -4,8 +4,8 @@
  *   page     blocks of one size class, owned by one thread           64 KiB or 512 KiB
  *   segment  pages of one kind, or spans; found from any address      32 MiB, aligned
  *   arena    address range with one policy, cut into segments         1 GiB
- *   pool     the arenas and segments of one memory node
- *   heap     one thread's pages on one pool
+ *   pool     the arenas and segments of one placement: a node, or several
+ *   heap     one thread's pages, all on one node or each where the policy says
  *   thread   one thread's heaps; outlives the thread, adopted by a later one
  *
  * Pages and segments are described outside the memory they describe: an overrun of a block cannot
@@ -16,6 +16,7 @@
 #include "size_class.c"
 
 struct pool;
+struct heap;
 struct thread;
 
 /* A free block: its first word links it into one of its page's lists. */
@@ -49,7 +50,7 @@ enum page_state {
 struct page {
     struct block *free;
     struct block *local_free;
-    struct thread *owner; /* NULL: the page is unused, or is a span */
+    struct heap *heap; /* of the owner; NULL: the page is unused, or is a span */
     uint16_t used;
     uint16_t capacity;
     uint16_t reserved;
@@ -88,6 +89,7 @@ struct segment {
     uint16_t free_slices; /* == bits in free_map */
     uint16_t largest_run; /* free slices in a row, kept for span segments only */
     size_t huge_bytes;
+    size_t stripe_mappings; /* of a huge block, out of its pool's budget */
     struct segment
         *next; /* in the pool's list `listed_in`; spare heads of huge blocks: in theirs */
     struct segment *prev;
@@ -102,11 +104,44 @@ struct segment {
 /* Span segments are listed by floor(log2(largest_run)). */
 #define SPAN_LISTS 10
 
-/* All memory of one node. Segments, once carved, belong to the pool for ever. */
+/* Nodes that take turns, each as often as its weight says: smooth weighted round-robin. What is
+ * handed out is counted in slices: each adds its share to every node's credit and takes the whole
+ * from the node that serves, the one with most. So at any time no node is further than one page
+ * ahead or behind. */
+struct rotation {
+    unsigned count;
+    unsigned weight_sum;
+    struct turn {
+        struct pool *pool;
+        unsigned weight;
+        int64_t credit; /* in slices times weight_sum */
+    } turns[];
+};
+
+/* How a pool's address space gets its nodes. */
+enum spread {
+    SPREAD_ONE,     /* one mbind to one node */
+    SPREAD_KERNEL,  /* one mbind to a set of nodes: the kernel chooses for each kernel page */
+    SPREAD_STRIPES, /* an mbind for each run of stripes, which take turns */
+    SPREAD_NONE,    /* none: the process's own policy */
+};
+
+/* What came of asking the kernel. */
+enum placing {
+    PLACING_ASKED,   /* mbind is obeyed, as far as is known */
+    PLACING_TOUCHED, /* mbind is refused: a helper on the node touches memory first */
+    PLACING_PLAIN,   /* nor can that be: memory is where it is first used */
+};
+
+/* All memory of one placement. Segments, once carved, belong to the pool for ever. */
 struct pool {
-    struct lock lock; /* guards everything here and in the segments but their pages */
-    int node;         /* kernel id; -1: policy none, the kernel decides */
-    int mode;         /* mbind mode */
+    struct lock lock;         /* guards everything here and in the segments but their pages */
+    int node;                 /* kernel id; -1: not one node */
+    uint8_t spread;           /* enum spread */
+    uint8_t placing;          /* enum placing */
+    int mode;                 /* mbind mode, of SPREAD_ONE, _KERNEL and of each stripe */
+    struct rotation *stripes; /* whose turn the next stripe is; NULL but for several nodes */
+    size_t stripe_mappings;   /* as many mappings as stripes may take more of */
     struct segment *paged[PAGED_KINDS];
     struct segment *spans[SPAN_LISTS];
     struct segment *unused;
@@ -138,7 +173,9 @@ struct heap {
     struct page *direct[DIRECT_MAX / BLOCK_ALIGNMENT + 1];
     struct bin bins[SIZE_CLASSES];
     struct thread *thread;
-    struct pool *pool;
+    struct pool *pool;         /* of blocks the policy does not apply to */
+    bool follows_policy;       /* others are placed as the policy says; false: they too are here */
+    struct rotation *rotation; /* whose turn the next page is, where the policy has several nodes */
 };
 
 /* What a running thread owns. Never unmapped: a thread that frees may hold a pointer to an owner
@@ -148,10 +185,11 @@ struct thread {
         ready; /* announced pages, pushed by other threads, taken whole by the owner */
     struct thread *next_all;
     struct thread *next_orphan;
-    unsigned pool_index;      /* where new blocks come from */
-    unsigned node_mismatches; /* in a row: policy local, running on another node */
+    unsigned heap_index;      /* where new blocks come from */
+    unsigned node_mismatches; /* in a row: running on another node than that heap's */
     unsigned refills;
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
-    struct heap *heaps[]; /* one a pool, made when first needed */
+    struct heap
+        *heaps[]; /* one a node and then one or more for the policy, made when first needed */
 };

@@ -1,0 +1,223 @@
+/* The process: its set-up from the machine and the environment, once, and fork. */
+#pragma once
+
+#include "thread.c"
+
+/* --- fork ---------------------------------------------------------------------------------- */
+
+/* Every lock is held across a fork, so that what they guard is whole in the child. */
+static void fork_prepare(void) {
+    lock_take(&threads.lock);
+    lock_take(&span_turns.lock);
+    for (unsigned i = 0; i < na.pool_count; i++)
+        lock_take(&na.pools[i].lock);
+    lock_take(&huge.lock);
+    lock_take(&meta.lock);
+    lock_holds_all = true;
+}
+
+static void fork_in_parent(void) {
+    lock_holds_all = false;
+    lock_release(&meta.lock);
+    lock_release(&huge.lock);
+    for (unsigned i = na.pool_count; i-- > 0;)
+        lock_release(&na.pools[i].lock);
+    lock_release(&span_turns.lock);
+    lock_release(&threads.lock);
+}
+
+/* The parent's other threads do not exist here and were stopped anywhere: what they own is not
+ * adopted. Blocks in it stay valid and can be freed; the memory is not used again. */
+static void fork_in_child(void) {
+    lock_holds_all = false;
+    lock_reset(&meta.lock);
+    lock_reset(&huge.lock);
+    for (unsigned i = 0; i < na.pool_count; i++)
+        lock_reset(&na.pools[i].lock);
+    lock_reset(&span_turns.lock);
+    lock_reset(&threads.lock);
+}
+
+/* --- set-up --------------------------------------------------------------------------- */
+
+/* secure_getenv, also where malloc is called before libc has set `environ`. */
+static const char *lookup_environment(const char *variable) {
+    if (environ != NULL)
+        return secure_getenv(variable);
+    char **at = sys_initial_environment();
+    for (; at != NULL && *at != NULL; at++) {
+        const char *rest = after_prefix(*at, variable);
+        if (rest != NULL && *rest == '=')
+            return rest + 1;
+    }
+    return NULL;
+}
+
+/* A value that cannot be obeyed ends the process before main: a program must never run with another
+ * placement than the one asked for. */
+static void read_config_or_exit(void) {
+    struct config_problem problem;
+    if (config_read(&na.config, &na.topology, lookup_environment, &problem))
+        return;
+    struct message message;
+    message_begin(&message);
+    text_add(&message.text, problem.variable);
+    text_add(&message.text, "=");
+    text_add_quoted(&message.text, problem.value);
+    text_add(&message.text, ": ");
+    text_add(&message.text, problem.reason);
+    text_add(&message.text, "; accepted: ");
+    text_add(&message.text, problem.accepted);
+    message_send(&message);
+    sys_exit_process(2);
+}
+
+/* --- pools --------------------------------------------------------------------------------- */
+
+#define MPOL_WEIGHTED_INTERLEAVE 6 /* Linux 6.9; not in Debian 12's <numaif.h> */
+
+/* Of the mappings a process may have, stripes may take this part. */
+#define STRIPE_MAPPINGS_SHARE 8
+
+static size_t mappings_max(void) {
+    char text[32];
+    const char *cursor = text;
+    uint64_t max;
+    if (sys_read_file("/proc/sys/vm/max_map_count", text, sizeof text) < 0 ||
+        !parse_unsigned(&cursor, SIZE_MAX, &max))
+        max = 65530; /* the kernel's default */
+    return max;
+}
+
+/* The rotation over the policy's nodes, or NULL without memory. */
+static struct rotation *make_rotation(void) {
+    unsigned count = node_set_count(&na.config.nodes);
+    struct rotation *rotation = meta_allocate(rotation_bytes(count));
+    if (rotation == NULL)
+        return NULL;
+    for (unsigned i = 0; i < na.node_count; i++) {
+        unsigned node = (unsigned)na.pools[i].node;
+        if (!node_set_has(&na.config.nodes, node))
+            continue;
+        unsigned weight = na.config.policy == POLICY_WEIGHTED ? na.config.weights[node] : 1;
+        rotation->turns[rotation->count++] = (struct turn){&na.pools[i], weight, 0};
+        rotation->weight_sum += weight;
+    }
+    return rotation;
+}
+
+/* Weights are the kernel's own where they are equal to the user's; else stripes keep them. */
+static void set_up_weighted(struct pool *pool) {
+    pool->stripes = make_rotation();
+    span_turns.rotation = make_rotation();
+    if (pool->stripes == NULL || span_turns.rotation == NULL)
+        return;
+    pool->spread = SPREAD_STRIPES;
+    pool->mode = MPOL_PREFERRED;
+    pool->stripe_mappings = mappings_max() / STRIPE_MAPPINGS_SHARE;
+    na.turns_size_max = STRIPE_BYTES_MIN;
+}
+
+/* The pool of blocks whose policy is not one node. */
+static void set_up_spread_pool(struct pool *pool) {
+    pool->node = -1;
+    pool->spread = SPREAD_NONE;
+    switch (na.config.policy) {
+    case POLICY_PREFERRED:
+        pool->spread = SPREAD_KERNEL;
+        pool->mode = MPOL_PREFERRED_MANY;
+        break;
+    case POLICY_INTERLEAVE:
+        na.rotation = make_rotation();
+        pool->spread = SPREAD_KERNEL;
+        pool->mode = MPOL_INTERLEAVE;
+        break;
+    case POLICY_WEIGHTED:
+        na.rotation = make_rotation();
+        set_up_weighted(pool);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Where a CPU allocates locally: its own node, or the nearest that has memory. */
+static void set_up_pool_of_node(void) {
+    for (unsigned i = 0; i < na.node_count; i++)
+        na.pool_of_node[na.pools[i].node] = (uint16_t)i;
+    for (int node = node_set_next(&na.topology.has_cpu, 0); node >= 0;
+         node = node_set_next(&na.topology.has_cpu, (unsigned)node + 1)) {
+        int nearest = topology_nearest_memory(&na.topology, (unsigned)node);
+        if (nearest >= 0)
+            na.pool_of_node[node] = na.pool_of_node[nearest];
+    }
+}
+
+/* One pool a memory node, placed as preferred, so that a full node spills over rather than kills,
+ * but for the one that `bind` names; and one more for a policy that is not one node. */
+static void set_up_pools(void) {
+    static struct pool last_resort;
+    struct config *config = &na.config;
+    unsigned count = node_set_count(&na.topology.has_memory);
+    struct pool *pools = meta_allocate((count + 1) * sizeof *pools);
+    if (pools == NULL) {
+        pools = &last_resort;
+        count = 0;
+    }
+    na.pools = pools;
+    na.node_count = count;
+    int node = -1;
+    for (unsigned i = 0; i < count; i++) {
+        node = node_set_next(&na.topology.has_memory, (unsigned)(node + 1));
+        bool bound = config->policy == POLICY_BIND && node_set_has(&config->nodes, (unsigned)node);
+        pools[i].node = node;
+        pools[i].mode = bound ? MPOL_BIND : MPOL_PREFERRED;
+        if (policy_has_nodes(config->policy) && node_set_has(&config->nodes, (unsigned)node))
+            na.policy_pool = &pools[i];
+    }
+    if (count == 0)
+        config->policy = POLICY_NONE;
+    set_up_pool_of_node();
+    na.pool_count = count;
+    na.follows_node = config->policy == POLICY_LOCAL || config->min_size_bytes != 0;
+    bool one_node = config->policy == POLICY_BIND ||
+                    (config->policy == POLICY_PREFERRED && node_set_count(&config->nodes) == 1);
+    if (one_node || config->policy == POLICY_LOCAL)
+        return;
+    na.policy_pool = &pools[na.pool_count++];
+    set_up_spread_pool(na.policy_pool);
+}
+
+static void stats_set_up(void);
+
+/* Reads the environment and the machine, once, whoever comes first: the constructor or a malloc of
+ * a library whose constructor runs before. */
+static slow_path void runtime_set_up(void) {
+    static struct lock lock;
+    if (atomic_load_explicit(&na.ready, memory_order_acquire))
+        return;
+    lock_take(&lock);
+    if (atomic_load_explicit(&na.ready, memory_order_relaxed)) {
+        lock_release(&lock);
+        return;
+    }
+    topology_read(&na.topology, SYSFS_NODE_ROOT, NULL);
+    read_config_or_exit();
+    bool limited = sys_address_space_limit() != SIZE_MAX;
+    na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
+    na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
+    na.span_size_max = limited ? LIMITED_SEGMENT_BYTES / 2 : SEGMENT_SIZE;
+    set_up_pools();
+    threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
+    atomic_store_explicit(&na.ready, true, memory_order_release);
+    lock_release(&lock);
+    /* These may allocate. Handlers run before fork in the reverse of this order: being first here
+     * (the release build asks the loader for that, -z initfirst) is being last there, when no other
+     * handler can wait for a lock whose holder waits for one of ours. */
+    (void)pthread_atfork(fork_prepare, fork_in_parent, fork_in_child);
+    stats_set_up();
+}
+
+__attribute__((constructor(101))) static void set_up_before_main(void) {
+    runtime_set_up();
+}
