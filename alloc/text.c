@@ -48,10 +48,10 @@ static void text_add_hex(struct text *text, uint64_t value) {
     text_add_chars(text, digits + at, sizeof digits - at);
 }
 
-/* A user's value as it may stand in a one-line message: printable and at most 80 characters. */
-static void text_add_quoted(struct text *text, const char *value) {
+/* A user's text as it may stand in a one-line message: printable and at most `most` characters. */
+static void text_add_printable(struct text *text, const char *value, size_t most) {
     size_t shown = 0;
-    for (; value[shown] != '\0' && shown < 80; shown++) {
+    for (; value[shown] != '\0' && shown < most; shown++) {
         char c = value[shown];
         if (c < ' ' || c > '~')
             c = '?';
@@ -61,16 +61,25 @@ static void text_add_quoted(struct text *text, const char *value) {
         text_add(text, "...");
 }
 
+/* A user's value, or as much of it as a message shows. */
+static void text_add_quoted(struct text *text, const char *value) {
+    text_add_printable(text, value, 80);
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 /* Reads decimal digits at *cursor up to `max` and moves past them. False: no digit, or too large.
  */
 static bool parse_unsigned(const char **cursor, uint64_t max, uint64_t *value) {
     const char *at = *cursor;
     uint64_t number = 0;
-    if (*at < '0' || *at > '9')
+    if (!is_digit(*at))
         return false;
-    for (; *at >= '0' && *at <= '9'; at++) {
+    for (; is_digit(*at); at++) {
         uint64_t digit = (uint64_t)(*at - '0');
-        if (number > (max - digit) / 10)
+        if (number > max / 10 || digit > max - number * 10)
             return false;
         number = number * 10 + digit;
     }
