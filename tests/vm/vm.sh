@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# Boots a two-node machine under QEMU's emulator, runs one command there on the host's own files, and
-# returns its exit status.
+# Boots a machine of several memory nodes under QEMU's emulator, runs one command there on the host's own
+# files, and returns its exit status.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/vm/topology.sh
+. "$here/topology.sh"
 
 usage() {
     cat <<'END'
 Usage: tests/vm/vm.sh [OPTION...] -- COMMAND [ARGUMENT...]
-Runs COMMAND as root in a virtual machine of two memory nodes with two CPUs each (CPUs 0-1 on node 0,
-2-3 on node 1, distance 21), in the current folder, with the host's files at the same paths, read-only.
-/tmp, /run and /var/tmp are empty and writable. Output and errors come out on standard output.
+Runs COMMAND as root in a virtual machine of several memory nodes, in the current folder, with the host's
+files at the same paths, read-only. /tmp, /run and /var/tmp are empty and writable. Output and errors come
+out on standard output.
 
+  --topology NAME|FILE   the nodes, CPUs and distances: one of tests/vm/topologies/ (2-node, 3-node: the
+                         third without CPUs) or a file like those there (default 2-node)
+  --kernel VERSION       Linux 6.1 or 6.12 of Debian (default 6.1). 6.12, which has the kernel's own weighted
+                         interleave, runs under QEMU 10, which is downloaded if need be
   --out DIR              an existing folder that is writable inside, at the same path
   --timeout SECONDS      end the machine after this long (default 300)
   --boot-timeout SECONDS longest wait until the command starts (default 120)
@@ -23,8 +29,8 @@ Runs COMMAND as root in a virtual machine of two memory nodes with two CPUs each
   --help                 this text
 
 Environment: NUMA_ALLOC_VM_KERNEL and NUMA_ALLOC_VM_MODULES name a kernel (vmlinuz) and its
-/lib/modules/VERSION folder; otherwise Debian's is downloaded once to ~/.cache/numa_alloc.
-QEMU names the emulator (default qemu-system-x86_64).
+/lib/modules/VERSION folder, used when no --kernel is given; otherwise Debian's is downloaded once to
+~/.cache/numa_alloc. QEMU names the emulator (default qemu-system-x86_64, and for 6.12 one of version 10).
 
 Exit status: COMMAND's; 2 bad usage; 124 ended by a time limit; 125 the machine failed.
 END
@@ -41,13 +47,16 @@ fail() {
 }
 
 out='' timeout_s=300 boot_timeout_s=120 memory_per_node=1G pace='' accel=tcg keep_console='' fetched=''
+topology=2-node kernel_version=''
 while [ $# -gt 0 ]; do
     case "$1" in
     --help | -h) usage && exit 0 ;;
     --) shift && break ;;
-    --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --accel | --console)
+    --topology | --kernel | --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --accel | --console)
         [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
         case "$1" in
+        --topology) topology=$2 ;;
+        --kernel) kernel_version=$2 ;;
         --out) out=$2 ;;
         --timeout) timeout_s=$2 ;;
         --boot-timeout) boot_timeout_s=$2 ;;
@@ -66,6 +75,12 @@ done
 for seconds in "$timeout_s" "$boot_timeout_s"; do
     [[ $seconds =~ ^[1-9][0-9]{0,5}$ ]] || bad_usage "'$seconds' is no number of seconds"
 done
+[[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
+    bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
+[ ! -r "$here/topologies/$topology.conf" ] || topology=$here/topologies/$topology.conf
+{ [ -f "$topology" ] && [ -r "$topology" ]; } ||
+    bad_usage "--topology '$topology': no such file; by name there are: $(cd "$here/topologies" && echo * | sed 's/\.conf//g')"
+topology_read "$topology" >/dev/null || bad_usage "--topology: $(topology_read "$topology")"
 [[ $memory_per_node =~ ^[1-9][0-9]{0,8}[KMG]$ ]] ||
     bad_usage "--memory-per-node '$memory_per_node': accepted is a number with K, M or G"
 [[ -z $pace || $pace =~ ^[1-9][0-9]{2,6},[1-9][0-9]{2,6}$ ]] ||
@@ -84,14 +99,17 @@ if [ -n "$out" ]; then
 fi
 case "$out$PWD" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
 
-qemu=${QEMU:-qemu-system-x86_64}
+case "$kernel_version" in
+'' | [0-5].* | 6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
+*) qemu=${QEMU:-$("$here/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
+esac
 for tool in "$qemu" busybox cpio; do
     command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh vm"
 done
 busybox=$(command -v busybox)
 ! LC_ALL=C ldd "$busybox" >/dev/null 2>&1 ||
     fail "$busybox is not statically linked; install busybox-static with: harness/setup.sh vm"
-kernel=$("$here/kernel.sh") || exit 125
+kernel=$("$here/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
 
 session=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-vm.XXXXXX")
 console=$session/console
@@ -115,8 +133,9 @@ size_bytes() {
 }
 node_bytes=$(size_bytes "$memory_per_node")
 # Above this a q35 machine moves memory to 4 GiB, and a node's addresses are no longer one range.
-[ -z "$pace" ] || [ "$node_bytes" -le $((1 << 30)) ] ||
-    bad_usage "--pace works with at most 1G a node, not $memory_per_node"
+[ -z "$pace" ] || [ $((node_bytes * ${#topology_cpus[@]})) -le $((2 << 30)) ] ||
+    bad_usage "--pace works with at most 2G of memory, not ${#topology_cpus[@]} nodes of $memory_per_node"
+[ -z "$pace" ] || [ "${topology_cpus[*]}" = "0-1 2-3" ] || bad_usage "--pace works with --topology 2-node"
 
 # The initramfs: busybox, the modules, and what to run.
 make_initramfs() {
@@ -150,15 +169,12 @@ share() {
 }
 listed=${session//,/,,}
 
+mapfile -t machine < <(topology_options "$node_bytes")
 # shellcheck disable=SC2054 # the commas are QEMU's
 arguments=(
     -nodefaults -no-user-config -display none -monitor none -no-reboot
     -machine q35 -accel "$accel" -cpu max,la57=off
-    -smp 4,sockets=2,cores=2,threads=1 -m "$((2 * node_bytes))B"
-    -object "memory-backend-ram,id=m0,size=${node_bytes}B"
-    -object "memory-backend-ram,id=m1,size=${node_bytes}B"
-    -numa node,nodeid=0,cpus=0-1,memdev=m0 -numa node,nodeid=1,cpus=2-3,memdev=m1
-    -numa dist,src=0,dst=1,val=21
+    "${machine[@]}"
     -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
     -append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
     -chardev "file,id=console,path=$listed/console" -serial chardev:console
