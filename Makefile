@@ -27,13 +27,13 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
 C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
-TUS          := alloc/numa_alloc.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
+TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
 
 .PHONY: all check check-vm vm-matrix bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
-all: alloc/numa_alloc.so $(BENCH_PROGS) ## Build the allocator and the benchmarks
+all: alloc/numa_alloc.so alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
 
 $(BUILD)/:
 	@mkdir -p $(BUILD)
@@ -41,6 +41,9 @@ $(BUILD)/:
 alloc/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -MT $@ -o $@.new $< $(ALLOC_LDFLAGS)
 	@mv $@.new $@ # at once: a process may have the old one mapped
+
+alloc/numa_run: alloc/numa_run.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
 
 # A finding traps: the sanitizer's own report would allocate, perhaps under our lock.
 $(BUILD)/ubsan/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
@@ -104,7 +107,7 @@ format: ## Rewrite the C files in the project's format
 	clang-format -i $(C_FILES)
 
 clean: ## Remove what was built (results/ stays)
-	rm -rf $(BUILD) alloc/numa_alloc.so $(BENCH_PROGS)
+	rm -rf $(BUILD) alloc/numa_alloc.so alloc/numa_run $(BENCH_PROGS)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## This list
