@@ -32,12 +32,12 @@ struct config {
 /* The longest value read; also the longest path the kernel takes. */
 #define CONFIG_VALUE_MAX (PATH_MAX - 1)
 
-/* Why a variable was refused: "VARIABLE=VALUE: REASON; accepted: ACCEPTED". With the value's 80
- * characters that fits into one message. */
+/* Why a variable was refused: "VARIABLE=VALUE: REASON; accepted: ACCEPTED". With what is shown of
+ * the value that always fits into one message. */
 struct config_problem {
     const char *variable;
     const char *value;
-    char reason[128];
+    char reason[96];
     char accepted[256];
 };
 

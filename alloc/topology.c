@@ -50,29 +50,35 @@ static unsigned node_set_count(const struct node_set *set) {
     return count;
 }
 
-/* Reads the kernel's list format, "0,2-3,8"; blank is the empty set. False when it is not that. */
-static bool node_set_parse(const char *list, struct node_set *set) {
-    memset(set, 0, sizeof *set);
+/* Reads the kernel's list format, "0,2-3,8", into a mask of `bits` bits, a multiple of 64; blank is
+ * the empty list. False when it is not that, or names an id that the mask has no bit for. */
+static bool list_parse(const char *list, unsigned long *mask, size_t bits) {
+    memset(mask, 0, bits / 8);
     while (*list == ' ' || *list == '\t')
         list++;
     if (*list == '\n' || *list == '\0')
         return true;
     for (;;) {
         uint64_t first, last;
-        if (!parse_unsigned(&list, NODE_IDS_MAX - 1, &first))
+        if (!parse_unsigned(&list, bits - 1, &first))
             return false;
         last = first;
         if (*list == '-') {
             list++;
-            if (!parse_unsigned(&list, NODE_IDS_MAX - 1, &last) || last < first)
+            if (!parse_unsigned(&list, bits - 1, &last) || last < first)
                 return false;
         }
-        for (uint64_t node = first; node <= last; node++)
-            node_set_add(set, (unsigned)node);
+        for (uint64_t id = first; id <= last; id++)
+            mask[id / 64] |= 1UL << (id % 64);
         if (*list != ',')
             return *list == '\n' || *list == '\0';
         list++;
     }
+}
+
+/* list_parse's contract. */
+static bool node_set_parse(const char *list, struct node_set *set) {
+    return list_parse(list, set->words, NODE_IDS_MAX);
 }
 
 /* The set in list format, shortened to ranges. */
@@ -93,22 +99,38 @@ static void node_set_format(const struct node_set *set, struct text *text) {
     }
 }
 
-/* Reads a file below the root; sys_read_file's contract. */
-static long topology_read_file(const struct topology *topology, const char *file, char *text,
-                               size_t capacity) {
+/* Reads ROOT/FILE. sys_read_file's contract, but a file that does not fit is an error: half a list
+ * is another list. */
+static long read_below(const char *root, const char *file, char *text, size_t capacity) {
     char path_chars[512];
     struct text path = {path_chars, 0, sizeof path_chars - 1};
-    text_add(&path, topology->sysfs_root);
+    text_add(&path, root);
     text_add(&path, "/");
     text_add(&path, file);
+    if (path.length == path.capacity)
+        return -ENAMETOOLONG;
     path_chars[path.length] = '\0';
-    return sys_read_file(path_chars, text, capacity);
+    long length = sys_read_file(path_chars, text, capacity);
+    return length == (long)capacity - 1 ? -EFBIG : length;
+}
+
+/* Reads ROOT/nodeN followed by `file`, which starts with a slash or is empty. */
+static long read_of_node(const char *root, unsigned node, const char *file, char *text,
+                         size_t capacity) {
+    char name_chars[64];
+    struct text name = {name_chars, 0, sizeof name_chars - 1};
+    text_add(&name, "node");
+    text_add_unsigned(&name, node);
+    text_add(&name, file);
+    name_chars[name.length] = '\0';
+    return read_below(root, name_chars, text, capacity);
 }
 
 static bool topology_read_set(const struct topology *topology, const char *file,
                               struct node_set *set) {
     char list[4096];
-    return topology_read_file(topology, file, list, sizeof list) >= 0 && node_set_parse(list, set);
+    return read_below(topology->sysfs_root, file, list, sizeof list) >= 0 &&
+           node_set_parse(list, set);
 }
 
 /* The process's allowed nodes: from the kernel, else (a container may refuse) from /proc. */
@@ -159,13 +181,8 @@ static int topology_nearest_memory(const struct topology *topology, unsigned nod
     int nearest = node_set_next(&topology->has_memory, 0);
     if (node_set_has(&topology->has_memory, node))
         return (int)node;
-    char file_chars[32], distances[8192];
-    struct text file = {file_chars, 0, sizeof file_chars - 1};
-    text_add(&file, "node");
-    text_add_unsigned(&file, node);
-    text_add(&file, "/distance");
-    file_chars[file.length] = '\0';
-    if (topology_read_file(topology, file_chars, distances, sizeof distances) < 0)
+    char distances[8192];
+    if (read_of_node(topology->sysfs_root, node, "/distance", distances, sizeof distances) < 0)
         return nearest;
     /* One number for each online node, in order of their ids. */
     const char *cursor = distances;
@@ -181,4 +198,61 @@ static int topology_nearest_memory(const struct topology *topology, unsigned nod
         }
     }
     return nearest;
+}
+
+/* Linux's own limit on CPUs. */
+#define CPU_IDS_MAX 8192
+
+/* The CPUs of `node`, as a mask of `mask_bits` bits: a multiple of 64, CPU_IDS_MAX for any machine.
+ * False when they cannot be read, do not fit, or there are none. */
+static inline bool topology_read_node_cpus(const struct topology *topology, unsigned node,
+                                           unsigned long *cpu_mask, size_t mask_bits) {
+    char list[8192];
+    if (read_of_node(topology->sysfs_root, node, "/cpulist", list, sizeof list) < 0 ||
+        !list_parse(list, cpu_mask, mask_bits))
+        return false;
+    for (size_t i = 0; i < mask_bits / 64; i++)
+        if (cpu_mask[i] != 0)
+            return true;
+    return false;
+}
+
+/* How much of `node` is free now, page cache that the kernel could drop not counted. False when it
+ * cannot be read. */
+static inline bool topology_read_node_free(const struct topology *topology, unsigned node,
+                                           uint64_t *free_bytes) {
+    static const char field[] = " MemFree:";
+    char info[8192];
+    if (read_of_node(topology->sysfs_root, node, "/meminfo", info, sizeof info) < 0)
+        return false;
+    const char *cursor = strstr(info, field);
+    if (cursor == NULL)
+        return false;
+    for (cursor += sizeof field - 1; *cursor == ' ';)
+        cursor++;
+    uint64_t free_kib;
+    if (!parse_unsigned(&cursor, UINT64_MAX / KIB, &free_kib) || strncmp(cursor, " kB", 3) != 0)
+        return false;
+    *free_bytes = free_kib * KIB;
+    return true;
+}
+
+#define SYSFS_WEIGHTS_ROOT "/sys/kernel/mm/mempolicy/weighted_interleave"
+
+/* Whether the kernel's own weighted interleave (Linux 6.9) would now give each of `nodes` its
+ * weight: the kernel has one weight a node for the whole system. False also when it has none. */
+static inline bool topology_kernel_weights_match(const char *weights_root,
+                                                 const struct node_set *nodes,
+                                                 const uint8_t weights[NODE_IDS_MAX]) {
+    for (int node = node_set_next(nodes, 0); node >= 0;
+         node = node_set_next(nodes, (unsigned)node + 1)) {
+        char text[32];
+        const char *cursor = text;
+        uint64_t weight;
+        if (read_of_node(weights_root, (unsigned)node, "", text, sizeof text) < 0 ||
+            !parse_unsigned(&cursor, UINT8_MAX, &weight) || *cursor != '\n' ||
+            weight != weights[node])
+            return false;
+    }
+    return true;
 }
