@@ -169,19 +169,17 @@ static void read_options(struct options *options, int argc, char **argv) {
 
 /* --- CPUs ---------------------------------------------------------------------------------- */
 
-/* The most CPUs a kernel is built for (NR_CPUS_RANGE_END of x86's MAXSMP). */
-#define CPU_IDS_MAX 8192
-
-struct cpus {
-    cpu_set_t parts[CPU_IDS_MAX / CPU_SETSIZE];
+union cpus {
+    unsigned long words[CPU_IDS_MAX / 64];      /* as files of sysfs are read into */
+    cpu_set_t parts[CPU_IDS_MAX / CPU_SETSIZE]; /* as the affinity calls have them */
 };
 
-static bool cpus_have(const struct cpus *cpus, unsigned cpu) {
+static bool cpus_have(const union cpus *cpus, unsigned cpu) {
     return CPU_ISSET_S(cpu, sizeof *cpus, cpus->parts) != 0;
 }
 
 /* The set in the kernel's list format, shortened to ranges. The caller frees it. */
-static char *cpus_format(const struct cpus *cpus) {
+static char *cpus_format(const union cpus *cpus) {
     char *list = NULL;
     size_t length;
     const char *separator = "";
@@ -205,8 +203,8 @@ static char *cpus_format(const struct cpus *cpus) {
 /* Takes one number of a list, or says why not. */
 typedef bool (*list_visitor)(void *context, unsigned id, struct text *reason);
 
-/* Reads the kernel's list format, "0,2-3", up to its end or a line's, of numbers under `ids_max`.
- */
+/* Reads the kernel's list format, "0,2-3", of numbers under `ids_max`, but strictly: a slip must
+ * not change what runs where. */
 static bool read_list(const char *list, unsigned ids_max, list_visitor visit, void *context,
                       struct text *reason) {
     for (;; list++) {
@@ -229,46 +227,32 @@ static bool read_list(const char *list, unsigned ids_max, list_visitor visit, vo
         for (uint64_t id = first; id <= last; id++)
             if (!visit(context, (unsigned)id, reason))
                 return false;
-        if (*list == '\0' || *list == '\n')
+        if (*list == '\0')
             return true;
         if (*list != ',')
             return refuse_syntax(reason, "a comma", list);
     }
 }
 
-static bool add_any_cpu(void *context, unsigned cpu, struct text *reason) {
-    struct cpus *cpus = context;
-    (void)reason;
-    CPU_SET_S(cpu, sizeof *cpus, cpus->parts);
-    return true;
-}
-
-/* Reads a file of sysfs that lists CPUs. */
-static bool read_cpu_file(const char *path, struct cpus *cpus) {
-    static char list[64 * KIB];
-    struct text unused = {list, 0, 0};
-    memset(cpus, 0, sizeof *cpus);
-    return sys_read_file(path, list, sizeof list) > 0 &&
-           read_list(list, CPU_IDS_MAX, add_any_cpu, cpus, &unused);
-}
-
 /* The CPUs there are, those this process may run on, and those chosen among them. */
 struct cpu_choice {
     const struct topology *topology;
-    struct cpus present, allowed, chosen;
+    union cpus present, allowed, chosen;
 };
 
 /* Allowed is what the process's cpuset holds, whatever its affinity has been narrowed to: asking
  * for all CPUs leaves those. The affinity is set anew before the program runs. */
 static void cpu_choice_begin(struct cpu_choice *choice, const struct topology *topology) {
-    struct cpus all;
+    union cpus all;
+    char list[4096];
     memset(choice, 0, sizeof *choice);
     memset(&all, 0xff, sizeof all);
     choice->topology = topology;
     (void)sched_setaffinity(0, sizeof all, all.parts);
     if (sched_getaffinity(0, sizeof choice->allowed, choice->allowed.parts) != 0)
         fail(EXIT_FAILED, "the kernel does not tell the CPU affinity: %s", strerror(errno));
-    if (!read_cpu_file("/sys/devices/system/cpu/present", &choice->present))
+    if (read_below("/sys/devices/system/cpu", "present", list, sizeof list) < 0 ||
+        !list_parse(list, choice->present.words, CPU_IDS_MAX))
         choice->present = all; /* /sys is masked: call every CPU that is not allowed that */
 }
 
@@ -283,10 +267,8 @@ static bool choose_cpu(void *context, unsigned cpu, struct text *reason) {
 }
 
 /* The CPUs of a node that this process may run on. False: they cannot be read. */
-static bool usable_cpus_of_node(const struct cpu_choice *choice, unsigned node, struct cpus *cpus) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/node%u/cpulist", choice->topology->sysfs_root, node);
-    if (!read_cpu_file(path, cpus))
+static bool usable_cpus_of_node(const struct cpu_choice *choice, unsigned node, union cpus *cpus) {
+    if (!topology_read_node_cpus(choice->topology, node, cpus->words, CPU_IDS_MAX))
         return false;
     CPU_AND_S(sizeof *cpus, cpus->parts, cpus->parts, choice->allowed.parts);
     return true;
@@ -294,7 +276,7 @@ static bool usable_cpus_of_node(const struct cpu_choice *choice, unsigned node, 
 
 static bool choose_node(void *context, unsigned node, struct text *reason) {
     struct cpu_choice *choice = context;
-    struct cpus cpus;
+    union cpus cpus;
     if (!choice->topology->sysfs_read)
         return refuse(reason, "which CPUs a node has cannot be read from " SYSFS_NODE_ROOT);
     if (!node_set_has(&choice->topology->online, node))
@@ -312,7 +294,7 @@ static bool choose_node(void *context, unsigned node, struct text *reason) {
 /* The nodes with CPUs that this process may run on, in list format. */
 static void format_usable_nodes(const struct cpu_choice *choice, struct text *text) {
     struct node_set usable = {0};
-    struct cpus cpus;
+    union cpus cpus;
     for (int node = node_set_next(&choice->topology->has_cpu, 0); node >= 0;
          node = node_set_next(&choice->topology->has_cpu, (unsigned)node + 1))
         if (usable_cpus_of_node(choice, (unsigned)node, &cpus) &&

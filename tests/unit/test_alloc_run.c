@@ -14,7 +14,7 @@ struct fixture {
     struct text reason;
 };
 
-static void add_cpus(struct cpus *cpus, unsigned first, unsigned last) {
+static void add_cpus(union cpus *cpus, unsigned first, unsigned last) {
     for (unsigned cpu = first; cpu <= last; cpu++)
         CPU_SET_S(cpu, sizeof *cpus, cpus->parts);
 }
@@ -109,6 +109,7 @@ static void a_list_is_read_strictly(void **state) {
                {"0-", "expected a number at the end"},
                {"-1", "expected a number at \"-1\""},
                {"0 1", "expected a comma at \" 1\""},
+               {"0\n", "expected a comma at \"?\""},
                {"0-3:2", "expected a comma at \":2\""},
                {"3-2", "the range from 3 ends below its start"},
                {"1024", "the numbers end at 1023"},
@@ -119,12 +120,14 @@ static void a_list_is_read_strictly(void **state) {
 
 static void the_last_cpu_a_kernel_can_have_is_read(void **state) {
     struct fixture *fixture = *state;
-    struct cpus cpus = {0};
-    assert_true(read_list("0-8191", CPU_IDS_MAX, add_any_cpu, &cpus, &fixture->reason));
-    char *list = cpus_format(&cpus);
+    struct cpu_choice *choice = &fixture->choice;
+    add_cpus(&choice->present, 0, CPU_IDS_MAX - 1);
+    add_cpus(&choice->allowed, 0, CPU_IDS_MAX - 1);
+    assert_true(read_list("0-8191", CPU_IDS_MAX, choose_cpu, choice, &fixture->reason));
+    char *list = cpus_format(&choice->chosen);
     assert_string_equal(list, "0-8191");
     free(list);
-    assert_false(read_list("8192", CPU_IDS_MAX, add_any_cpu, &cpus, &fixture->reason));
+    assert_false(read_list("8192", CPU_IDS_MAX, choose_cpu, choice, &fixture->reason));
 }
 
 #define on_the_machine(test) cmocka_unit_test_setup_teardown(test, make_machine, remove_machine)
