@@ -20,13 +20,14 @@ UBSAN := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DNA_DEBUG=1
 
 BENCH_LIBS   := -lnuma -lhwloc -lm -pthread
 BENCH_LIB_C  := $(wildcard bench/lib/*.c)
-BENCH_PROGS  := bench/benchmark bench/latency bench/bandwidth
+BENCH_PROGS  := bench/benchmark bench/latency bench/bandwidth bench/allocs
+WORKLOADS_C  := $(wildcard bench/alloc_workloads/*.c)
 
 ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
-C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
+C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
 
@@ -62,6 +63,17 @@ $(BUILD)/libbench.a: $(BENCH_LIB_C:bench/lib/%.c=$(BUILD)/bench/%.o)
 # Prints pid and pages of a plain malloc: built as its user would, from libc alone.
 bench/benchmark: bench/benchmark.c | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
+
+$(BUILD)/alloc_workloads/%.o: bench/alloc_workloads/%.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -O3 -fno-builtin-malloc -fno-builtin-free -fno-builtin-realloc \
+		$(DEPFLAGS) -Ibench/lib -c -o $@ $<
+
+# Without the libraries that only the other benchmarks' parts of libbench.a call: they allocate at start.
+bench/allocs: bench/allocs.c $(WORKLOADS_C:bench/alloc_workloads/%.c=$(BUILD)/alloc_workloads/%.o) \
+		$(BUILD)/libbench.a | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -Ibench/lib -o $@ $(filter-out %.h,$^) \
+		-Wl,--as-needed $(BENCH_LIBS)
 
 bench/%: bench/%.c $(BUILD)/libbench.a | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -O3 $(DEPFLAGS) -Ibench/lib -o $@ $< $(BUILD)/libbench.a $(BENCH_LIBS)

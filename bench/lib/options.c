@@ -38,8 +38,9 @@ static bool read_value(const struct option_row *row, const char *text, char erro
     return true;
 }
 
+/* words is NULL when none are accepted. */
 static bool scan(const struct option_row *rows, size_t count, int argc, char **argv,
-                 char error[OPTIONS_ERROR]) {
+                 struct option_words *words, char error[OPTIONS_ERROR]) {
     struct option names[OPTIONS_MAX + 1] = {0};
     size_t help = count;
     for (size_t i = 0; i < count; i++) {
@@ -54,6 +55,10 @@ static bool scan(const struct option_row *rows, size_t count, int argc, char **a
     for (;;) {
         const char *word = optind < argc && optind > 0 ? argv[optind] : argv[argc > 1 ? 1 : 0];
         int found = getopt_long(argc, argv, "+:h", names, NULL);
+        if (found == -1 && words != NULL && optind < argc) {
+            words->list[words->count++] = argv[optind++];
+            continue;
+        }
         if (found == -1)
             break;
         if (found == 'h' && help < count)
@@ -77,14 +82,25 @@ static bool scan(const struct option_row *rows, size_t count, int argc, char **a
     return true;
 }
 
-bool options_parse(const struct option_row *rows, size_t count, int argc, char **argv,
-                   char error[OPTIONS_ERROR]) {
-    if (scan(rows, count, argc, argv, error))
+static bool parse(const struct option_row *rows, size_t count, int argc, char **argv,
+                  struct option_words *words, char error[OPTIONS_ERROR]) {
+    if (scan(rows, count, argc, argv, words, error))
         return true;
     for (char *at = error; *at != '\0'; at++)
         if (iscntrl((unsigned char)*at))
             *at = '?';
     return false;
+}
+
+bool options_parse(const struct option_row *rows, size_t count, int argc, char **argv,
+                   char error[OPTIONS_ERROR]) {
+    return parse(rows, count, argc, argv, NULL, error);
+}
+
+bool options_parse_words(const struct option_row *rows, size_t count, int argc, char **argv,
+                         struct option_words *words, char error[OPTIONS_ERROR]) {
+    words->count = 0;
+    return parse(rows, count, argc, argv, words, error);
 }
 
 void options_help(FILE *out, const struct option_row *rows, size_t count) {

@@ -36,6 +36,16 @@ struct option_row {
 bool options_parse(const struct option_row *rows, size_t count, int argc, char **argv,
                    char error[OPTIONS_ERROR]);
 
+/* The words of a command line that are neither options nor their values, in order. */
+struct option_words {
+    const char **list; /* room for argc, the caller's */
+    size_t count;
+};
+
+/* The same, but words are accepted, before, between and after the options. */
+bool options_parse_words(const struct option_row *rows, size_t count, int argc, char **argv,
+                         struct option_words *words, char error[OPTIONS_ERROR]);
+
 /* Writes one paragraph a row. */
 void options_help(FILE *out, const struct option_row *rows, size_t count);
 
