@@ -100,7 +100,7 @@ struct run_result workload_run(struct run *run) {
             workload_broken(&workers[i].worker, "cannot start it: %s", strerror(error));
     }
     work(&workers[0]);
-    struct run_result result = {.operations = OPS,
+    struct run_result result = {.operations = workers[0].worker.done};
     uint64_t started_ns = workers[0].worker.started_ns, ended_ns = workers[0].worker.ended_ns;
     for (unsigned i = 1; i < run->threads; i++) {
         pthread_join(workers[i].thread, NULL);
