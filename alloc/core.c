@@ -36,7 +36,8 @@ static struct pool *large_pool(size_t size) {
     }
 }
 
-/* A block above CLASS_SIZE_MAX, or aligned to more; `pool` NULL: where the policy says. */
+/* A block above CLASS_SIZE_MAX, or aligned to more; `pool` NULL: where the policy says, otherwise
+ * where the caller does. */
 static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t size,
                                                       size_t alignment, bool *zeroed) {
     runtime_set_up();
@@ -44,6 +45,7 @@ static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t 
         return no_memory();
     if (size == 0)
         size = 1;
+    enum placed_by placed_by = pool == NULL ? PLACED_BY_POLICY : PLACED_BY_CALLER;
     if (pool == NULL)
         pool = large_pool(size);
     void *block;
@@ -53,7 +55,10 @@ static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t 
                               alignment, zeroed);
     else
         block = huge_allocate(pool, size, alignment);
-    return block != NULL ? block : no_memory();
+    if (block == NULL)
+        return no_memory();
+    page_of(segment_of(block), block)->size_class = (uint8_t)placed_by;
+    return block;
 }
 
 static inline void *page_pop(struct page *page) {
@@ -80,8 +85,16 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
                                                              unsigned size_class) {
     if (unlikely(heap == &empty_heap))
         return allocate_without_heap(size_class);
-    if (na.follows_node)
+    if (na.follows_node) {
+        struct page *page = heap->bins[size_class].first;
+        if (page != NULL && page->local_free != NULL && --heap->thread->pops_to_look != 0) {
+            page->free = page->local_free;
+            page->local_free = NULL;
+            return page_pop(page);
+        }
+        heap->thread->pops_to_look = POPS_TO_LOOK;
         heap = thread_follow_node(heap);
+    }
     struct page *page = heap_refill(heap, size_class);
     return likely(page != NULL) ? page_pop(page) : no_memory();
 }
@@ -132,6 +145,35 @@ static void *na_aligned(size_t alignment, size_t size) {
     return allocate_large(NULL, size, alignment, &zeroed);
 }
 
+/* --- allocate on a node by name -------------------------------------------------------------- */
+
+/* Takes from the thread's heap of that node, and leaves alone which one malloc takes from. */
+static void *allocate_class_on(unsigned node_index, unsigned size_class) {
+    struct heap *heap = tls.heap == &empty_heap ? thread_attach() : tls.heap;
+    if (heap == NULL)
+        return no_memory();
+    struct page *page = NULL;
+    heap = thread_heap(heap->thread, node_index);
+    if (heap != NULL) {
+        page = heap->bins[size_class].first;
+        if (page == NULL || page->free == NULL)
+            page = heap_refill(heap, size_class);
+    }
+    void *block = page != NULL ? page_pop(page) : no_memory();
+    if (tls.ended)
+        thread_detach();
+    return block;
+}
+
+/* `node_index`: of the pool, below na.node_count; `alignment` must be a power of two. */
+static void *na_aligned_on(unsigned node_index, size_t alignment, size_t size) {
+    unsigned size_class = size_class_aligned(size, alignment);
+    if (size_class < SIZE_CLASSES)
+        return allocate_class_on(node_index, size_class);
+    bool zeroed;
+    return allocate_large(&na.pools[node_index], size, alignment, &zeroed);
+}
+
 /* --- free ---------------------------------------------------------------------------------- */
 
 /* A pointer from another allocator (or none): it cannot be freed here, and the program may well be
@@ -163,8 +205,9 @@ static inline void count_remote_free(void) {
 }
 
 static inline void page_free_own(struct page *page, struct block *block) {
-    block->next = page->local_free;
-    page->local_free = block;
+    struct block **list = (struct block **)((uintptr_t)page + tls.own_list);
+    block->next = *list;
+    *list = block;
     if (unlikely(--page->used == 0))
         page_attend(page);
 }
@@ -228,10 +271,20 @@ static size_t na_usable_size(const void *pointer) {
     return segment == NULL ? 0 : block_bytes(segment, pointer);
 }
 
+/* Whether na_malloc_on and not the policy decided where the block is. */
+static bool placed_by_caller(struct segment *segment, const void *pointer) {
+    const struct page *page = page_of(segment, pointer);
+    if (segment->kind < PAGED_KINDS)
+        return page->heap != NULL && page->heap->names_node;
+    return page->size_class == PLACED_BY_CALLER;
+}
+
 /* A block that shrinks stays where it is when there is no memory for a smaller one. */
-static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
+static void *resize_by_copy(struct segment *segment, void *pointer, size_t old_size, size_t size) {
     int saved_errno = errno;
-    void *block = na_malloc(size);
+    void *block = unlikely(placed_by_caller(segment, pointer))
+                      ? na_aligned_on((unsigned)(segment->pool - na.pools), 1, size)
+                      : na_malloc(size);
     if (block == NULL) {
         if (size > old_size)
             return NULL;
@@ -246,7 +299,8 @@ static void *resize_by_copy(void *pointer, size_t old_size, size_t size) {
 /* A block that has no page, resized to something that has none either, where it stands or by moving
  * its pages; NULL when it must be copied. */
 static void *resize_without_copy(struct segment *segment, void *pointer, size_t size) {
-    if (large_rule(block_bytes(segment, pointer)) != large_rule(size))
+    if (!placed_by_caller(segment, pointer) &&
+        large_rule(block_bytes(segment, pointer)) != large_rule(size))
         return NULL;
     if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= na.span_size_max)
         return span_resize(segment, pointer, size) ? pointer : NULL;
@@ -274,7 +328,7 @@ static void *na_realloc(void *pointer, size_t size) {
         (size >= old_size / 2 || old_size == BLOCK_ALIGNMENT))
         return pointer;
     void *resized = resize_without_copy(segment, pointer, size);
-    return resized != NULL ? resized : resize_by_copy(pointer, old_size, size);
+    return resized != NULL ? resized : resize_by_copy(segment, pointer, old_size, size);
 }
 
 /* Gives memory back to the kernel. Returns the bytes given back. */

@@ -5,9 +5,8 @@
 #include "page.c"
 #include "pool.c"
 
-/* An empty page that is alone in its bin is given back after it was empty at this many ticks; a
- * tick comes with every TICK_REFILLS-th refill. Without this a loop that allocates and frees one
- * block would take a page from the pool each time round. */
+/* A bin's empty page is given back after it was empty at this many ticks; a tick comes with every
+ * TICK_REFILLS-th refill. */
 #define KEPT_PAGE_TICKS 16
 #define TICK_REFILLS    64
 
@@ -57,11 +56,12 @@ static void heap_release_page(struct heap *heap, struct page *page) {
     pool_return_run(segment, slice_of(segment, start), kind_page_slices(segment->kind));
 }
 
-/* The bin's kept page stops being alone: it counts as any other, and goes if it is empty. */
+/* The bin's kept page, if it has one, counts as any other again, and goes if it is empty. */
 static void bin_end_keeping(struct heap *heap, struct bin *bin) {
-    struct page *page = bin->first;
-    if (page == NULL || page->state != PAGE_KEPT)
+    struct page *page = bin->kept;
+    if (page == NULL)
         return;
+    bin->kept = NULL;
     page->state = PAGE_QUEUED;
     if (--page->used == 0)
         heap_release_page(heap, page);
@@ -69,7 +69,6 @@ static void bin_end_keeping(struct heap *heap, struct bin *bin) {
 
 static void bin_append(struct heap *heap, struct page *page) {
     struct bin *bin = &heap->bins[page->size_class];
-    bin_end_keeping(heap, bin);
     page->state = PAGE_QUEUED;
     page->next = NULL;
     page->prev = bin->last;
@@ -87,10 +86,12 @@ static void bin_append(struct heap *heap, struct page *page) {
 /* A queued page whose blocks have all been freed. */
 static void heap_empty_page(struct heap *heap, struct page *page) {
     struct bin *bin = &heap->bins[page->size_class];
-    if (bin->first != page || bin->last != page) {
+    if (bin->kept != NULL && bin->kept->used == 1) {
         heap_release_page(heap, page);
         return;
     }
+    bin_end_keeping(heap, bin);
+    bin->kept = page;
     page->state = PAGE_KEPT;
     page->used = 1;
     page->ticks_left = KEPT_PAGE_TICKS;
@@ -133,8 +134,8 @@ static void thread_take_ready(struct thread *thread) {
 /* Gives back the kept pages whose time is over. */
 static void heap_tick(struct heap *heap) {
     for (unsigned size_class = 0; size_class < SIZE_CLASSES; size_class++) {
-        struct page *page = heap->bins[size_class].first;
-        if (page == NULL || page->state != PAGE_KEPT)
+        struct page *page = heap->bins[size_class].kept;
+        if (page == NULL)
             continue;
         page_collect(page);
         if (page->used != 1)
@@ -160,10 +161,10 @@ static void heap_collect(struct heap *heap, unsigned pages_a_bin) {
     }
 }
 
-/* Every thread has room for this many heaps: one a node, and as many for the policy as there are
- * nodes for blocks below NUMA_ALLOC_MIN_SIZE to be local to. */
+/* Every thread has room for this many heaps: one a node for blocks asked for there by name, and
+ * then those malloc takes from, one or, where that depends on the thread's node, one a node. */
 static unsigned heap_count(void) {
-    return na.node_count + (na.config.min_size_bytes != 0 ? na.node_count : 1);
+    return na.node_count + (na.follows_node && na.node_count > 1 ? na.node_count : 1);
 }
 
 static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
@@ -236,7 +237,8 @@ static struct page *heap_refill(struct heap *heap, unsigned size_class) {
             return page;
         /* Out of the bin first: once it is marked, another thread may announce it and use its link.
          */
-        bin_end_keeping(heap, bin);
+        if (page == bin->kept)
+            bin_end_keeping(heap, bin);
         bin_remove(heap, page);
         if (!page_park(page))
             bin_append(heap, page);

@@ -13,6 +13,10 @@
  * scheduler moves threads for a moment more often than for good. */
 #define NODE_SWITCH_MISMATCHES 4
 
+/* A thread that follows its node frees to `local_free`, which malloc takes over whole, and looks at
+ * every this many such times where it is. Others free to `free`: what was used last is used next. */
+#define POPS_TO_LOOK 16
+
 static struct thread no_thread;
 static struct heap empty_heap = {
     .direct = {[0 ... DIRECT_MAX / BLOCK_ALIGNMENT] = (struct page *)&empty_page},
@@ -41,7 +45,7 @@ static void runtime_set_up(void);
 /* Without memory for a rotation of its own the heap's pages are all in one pool. */
 static void heap_follow_policy(struct heap *heap) {
     static _Atomic(unsigned) heaps_made;
-    heap->follows_policy = true;
+    heap->follows_policy = na.policy_pool != NULL;
     if (na.rotation != NULL)
         heap->rotation = rotation_copy(na.rotation, atomic_fetch_add(&heaps_made, 1));
 }
@@ -57,7 +61,8 @@ static struct heap *thread_heap(struct thread *thread, unsigned heap_index) {
     memcpy(heap->direct, empty_heap.direct, sizeof heap->direct);
     heap->thread = thread;
     heap->pool = &na.pools[heap_index < na.node_count ? heap_index : heap_index - na.node_count];
-    if (heap_index >= na.node_count)
+    heap->names_node = heap_index < na.node_count;
+    if (!heap->names_node)
         heap_follow_policy(heap);
     thread->heaps[heap_index] = heap;
     return heap;
@@ -69,12 +74,9 @@ static unsigned pool_index_here(void) {
     return node < 0 || node >= NODE_IDS_MAX ? 0 : na.pool_of_node[node];
 }
 
-/* The heap a thread that runs here shall take from: the node's own under policy local, the policy's
- * otherwise, of which there is one a node where small blocks are placed local. */
+/* The heap malloc takes from in a thread that runs here. */
 static unsigned heap_index_here(void) {
-    if (!na.follows_node)
-        return na.node_count;
-    return pool_index_here() + (na.config.policy == POLICY_LOCAL ? 0 : na.node_count);
+    return na.node_count + (na.follows_node ? pool_index_here() : 0);
 }
 
 static struct thread *thread_adopt_or_make(void) {
@@ -116,6 +118,8 @@ static slow_path struct heap *thread_attach(void) {
         thread_orphan(thread);
         return NULL;
     }
+    tls.own_list =
+        na.follows_node ? offsetof(struct page, local_free) : offsetof(struct page, free);
     tls.heap = heap;
     /* May call calloc, which by now works. */
     if (threads.exit_key_valid && !tls.ended)

@@ -26,7 +26,7 @@ struct block {
 
 enum page_state {
     PAGE_QUEUED,    /* in its heap's bin, may have free blocks */
-    PAGE_KEPT,      /* as queued, alone in its bin, and stays though empty; `used` is one higher */
+    PAGE_KEPT,      /* as queued, its bin's `kept` one, stays though empty; `used` is one higher */
     PAGE_PARKED,    /* had no block to give, in no bin; `used` is 1 so that the next free is seen */
     PAGE_ANNOUNCED, /* was parked; another thread freed a block and puts it on its owner's ready
                        list */
@@ -35,6 +35,9 @@ enum page_state {
 /* Set in thread_free while the page is parked. Who clears it brings the page back: the owner at its
  * own first free, or the first thread that frees from elsewhere, never both. */
 #define THREAD_FREE_PARKED ((uintptr_t)1)
+
+/* Who said where a block without a page is; its realloc keeps to that. */
+enum placed_by { PLACED_BY_POLICY, PLACED_BY_CALLER };
 
 /* Blocks of one class. Only the owner touches anything but thread_free, so only that is atomic.
  *
@@ -46,7 +49,8 @@ enum page_state {
  * other threads go to `thread_free` (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in
  * Action", 2019). Blocks above `capacity` have never been handed out and are on no list.
  *
- * In a span segment the page of a span's first slice describes the span by block_size alone. */
+ * In a span segment the page of a span's first slice describes the span: block_size, and in
+ * size_class its enum placed_by, which is there for huge blocks as well. */
 struct page {
     struct block *free;
     struct block *local_free;
@@ -160,9 +164,12 @@ struct pool {
     _Atomic(int) policy_errno; /* of the last refusal */
 };
 
+/* At most one page of a bin is empty, the kept one: without it, a program that allocates and frees
+ * around the end of a page would take one from the pool and give it back each time. */
 struct bin {
     struct page *first; /* malloc serves from this one */
     struct page *last;
+    struct page *kept; /* one of them, or NULL */
 };
 
 /* `direct[(size + 15) / 16]` is the first page of that size's bin, or the empty page that never has
@@ -175,6 +182,7 @@ struct heap {
     struct thread *thread;
     struct pool *pool;         /* of blocks the policy does not apply to */
     bool follows_policy;       /* others are placed as the policy says; false: they too are here */
+    bool names_node;           /* its blocks were asked for on the pool's node by name */
     struct rotation *rotation; /* whose turn the next page is, where the policy has several nodes */
 };
 
@@ -188,6 +196,7 @@ struct thread {
     unsigned heap_index;      /* where new blocks come from */
     unsigned node_mismatches; /* in a row: running on another node than that heap's */
     unsigned refills;
+    unsigned pops_to_look; /* until the node is looked up, while pages have blocks to give */
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
     struct heap
