@@ -16,7 +16,8 @@ static struct block get(struct worker *worker) {
     if (posix_memalign(&start, alignment, bytes) != 0)
         start = NULL;
     if ((uintptr_t)start % alignment != 0)
-        workload_broken(worker, "%p is not aligned to %zu bytes", start, alignment);
+        workload_broken(worker, "a block of %zu bytes at %p is not aligned to %zu", bytes, start,
+                        alignment);
     return block_of(worker, start, bytes);
 }
 
