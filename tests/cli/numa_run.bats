@@ -290,6 +290,8 @@ odd_arguments() {
             [[ $stderr == "numa_run: NUMA_ALLOC_$bad in the environment: "*"; accepted: "* ]]
         )
     done
+    NUMA_ALLOC_PAGES=4K refuses 2 --policy local touch ran # an option's own variable is not meant
+    [[ $stderr == "numa_run: NUMA_ALLOC_PAGES=4K in the environment: "* ]]
 }
 
 @test "libraries that cannot be preloaded: one line, nothing runs" {
@@ -320,7 +322,7 @@ odd_arguments() {
     mkdir folder hidden
     PATH=/usr/bin:/bin # as execvp has it, a folder on PATH that may not be searched makes 127 a 126
     cp data hidden/tool
-    for program in no-such-program ./nowhere /no/such/folder/program ''; do
+    for program in no-such-program ./nowhere /no/such/folder/program $'no\nsuch' ''; do
         refuses 127 -- "$program"
         refuses 127 --print -- "$program"
     done
