@@ -7,7 +7,8 @@
 
 static struct {
     struct lock lock;
-    struct segment *spare; /* heads of freed blocks */
+    struct segment *spare;         /* heads of freed blocks */
+    _Atomic(struct segment *) all; /* heads ever made, for the statistics */
 } huge;
 
 static struct segment *huge_head_new(void) {
@@ -16,8 +17,15 @@ static struct segment *huge_head_new(void) {
     if (head != NULL)
         huge.spare = head->next;
     lock_release(&huge.lock);
+    if (head != NULL)
+        return head;
+    head = meta_allocate(sizeof *head + sizeof head->pages[0]);
     if (head == NULL)
-        head = meta_allocate(sizeof *head + sizeof head->pages[0]);
+        return NULL;
+    head->next_all = atomic_load_explicit(&huge.all, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&huge.all, &head->next_all, head,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
     return head;
 }
 

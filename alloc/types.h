@@ -98,7 +98,7 @@ struct segment {
         *next; /* in the pool's list `listed_in`; spare heads of huge blocks: in theirs */
     struct segment *prev;
     struct segment **listed_in; /* NULL: full, in no list */
-    struct segment *next_all;   /* every segment ever carved */
+    struct segment *next_all;   /* every segment ever carved; every head of huge blocks */
     uint64_t free_map[SLICE_WORDS];
     uint64_t touched_map[SLICE_WORDS];
     uint64_t idle_map[SLICE_WORDS];
