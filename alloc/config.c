@@ -118,6 +118,7 @@ static bool refuse_node(struct text *reason, const char *before, unsigned node, 
 /* Reads a node's number at *cursor and moves past it. */
 static bool parse_node(const char **cursor, unsigned *node, struct text *reason) {
     uint64_t number;
+    *node = 0; /* gcc's warnings do not follow the answer to its callers */
     if (!is_digit(**cursor))
         return refuse_syntax(reason, "a node's number", *cursor);
     if (!parse_unsigned(cursor, NODE_IDS_MAX - 1, &number))
