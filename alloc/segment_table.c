@@ -24,9 +24,13 @@ static void segment_unregister(struct segment *segment) {
                           memory_order_release);
 }
 
-/* The page or span that an address in the segment belongs to. */
+/* The page or span that an address in the segment belongs to. The empty asm keeps the compiler from
+ * working the address out twice, once for free's fast path and once for its slow one. */
 static inline struct page *page_of(struct segment *segment, const void *pointer) {
-    return &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
+    struct page *page =
+        &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
+    __asm__("" : "+r"(page));
+    return page;
 }
 
 static inline unsigned slice_of(const struct segment *segment, const void *pointer) {

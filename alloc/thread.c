@@ -14,7 +14,8 @@
 #define NODE_SWITCH_MISMATCHES 4
 
 /* A thread that follows its node frees to `local_free`, which malloc takes over whole, and looks at
- * every this many such times where it is. Others free to `free`: what was used last is used next. */
+ * every this many such times where it is. Others free to `free`: what was used last is used next.
+ */
 #define POPS_TO_LOOK 16
 
 static struct thread no_thread;
@@ -27,8 +28,9 @@ static struct heap empty_heap = {
  * thread, where the lazy kind would call malloc. */
 static __thread struct {
     struct heap *heap; /* where malloc takes from, and whose pages free knows at once; never NULL */
+    size_t own_list;   /* offset in struct page of the list that takes the thread's own frees */
     bool ended;        /* its exit destructor has run: heaps are borrowed for one call at a time */
-} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, false};
+} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, 0, false};
 
 static struct {
     struct lock lock;
