@@ -2,14 +2,12 @@
  * alignment (glibc manual, 3.2.3 "Unconstrained Allocation", and malloc(3), posix_memalign(3)). */
 #pragma once
 
-#include "stats.c"
+#include "stats_json.c"
 
 #include <malloc.h>
 #include <stdio.h>
 
 #define exported __attribute__((visibility("default"), used))
-
-#define KERNEL_PAGE_MIN ((size_t)4096)
 
 exported void *malloc(size_t size) {
     return na_malloc(size);
@@ -72,18 +70,13 @@ exported int posix_memalign(void **result, size_t alignment, size_t size) {
     return 0;
 }
 
-static size_t kernel_page_bytes(void) {
-    long bytes = sysconf(_SC_PAGESIZE);
-    return bytes > 0 ? (size_t)bytes : KERNEL_PAGE_MIN;
-}
-
 exported void *valloc(size_t size) {
-    return na_aligned(kernel_page_bytes(), size);
+    return na_aligned(sys_page_bytes(), size);
 }
 
 /* Whole pages: rounds the size up as well. */
 exported void *pvalloc(size_t size) {
-    size_t page_bytes = kernel_page_bytes();
+    size_t page_bytes = sys_page_bytes();
     if (size > PTRDIFF_MAX)
         return no_memory();
     return na_aligned(page_bytes, align_up(size == 0 ? 1 : size, page_bytes));
@@ -162,7 +155,7 @@ exported struct mallinfo mallinfo(void) {
 
 exported void malloc_stats(void) {
     if (atomic_load(&na.ready))
-        stats_write(STDERR_FILENO);
+        (void)stats_write(STDERR_FILENO);
 }
 
 /* glibc's XML in outline: the totals, and a row for each size class in use. */

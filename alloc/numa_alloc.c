@@ -1,7 +1,7 @@
 /* numa_alloc: a malloc that puts a program's heap on the memory node its user names.
  *
- * One translation unit: cxx.c includes entry.c, which includes what it needs, down to base.h. From
- * the lowest layer up:
+ * One translation unit: api.c includes entry.c and that, in turn, what it needs, down to base.h.
+ * From the lowest layer up:
  *
  *   base.h sys.c lock.c text.c        constants, the kernel, a lock, text without allocation
  *   topology.c config.c runtime.c     the machine's nodes, the environment, the process's state
@@ -9,7 +9,9 @@
  *   slices.c segment_table.c pool.c   runs of 64 KiB, address to segment, a node's memory
  *   span.c huge.c                     large blocks
  *   page.c heap.c thread.c            small blocks
- *   core.c stats.c entry.c cxx.c      malloc and free, what they can tell, their public names
+ *   core.c residency.c stats.c        malloc and free, what they can tell
+ *   stats_json.c entry.c cxx.c api.c  that as JSON; the public names
  *
  * docs/ARCHITECTURE.md follows one malloc and one remote free through them. */
+#include "api.c"
 #include "cxx.c"

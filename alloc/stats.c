@@ -1,11 +1,10 @@
-/* What the allocator can tell about itself: gathered by walking what there is, so that the fast
- * paths count nothing, and written as JSON when the process ends or is signalled. Takes no lock and
- * never allocates: the numbers may be a moment apart, but a signal handler may ask for them. */
+/* What the allocator can tell about itself, gathered by walking what there is, so that the fast
+ * paths count nothing. Takes no lock and never allocates: the numbers may be a moment apart, but a
+ * signal handler may ask for them. */
 #pragma once
 
 #include "core.c"
-
-#include <signal.h>
+#include "residency.c"
 
 struct class_stats {
     uint64_t pages;
@@ -16,7 +15,7 @@ struct heap_stats {
     struct class_stats classes[SIZE_CLASSES];
     uint64_t span_blocks, span_bytes;
     uint64_t huge_blocks, huge_bytes;
-    uint64_t page_live_bytes; /* in blocks of size classes */
+    uint64_t page_live_blocks, page_live_bytes; /* of size classes */
     uint64_t committed_bytes; /* slices handed out to pages and spans, and huge blocks */
     uint64_t threads, remote_frees, node_switches;
 };
@@ -50,6 +49,7 @@ static void stats_add_segment(struct heap_stats *stats, const struct segment *se
             uint64_t live_blocks = page_live_blocks(page);
             of_class->pages++;
             of_class->live_blocks += live_blocks;
+            stats->page_live_blocks += live_blocks;
             stats->page_live_bytes += live_blocks * page->block_size;
         }
     }
@@ -74,168 +74,59 @@ static void stats_gather(struct heap_stats *stats) {
     }
 }
 
-static void json_number(struct text *json, const char *name, uint64_t value, const char *after) {
-    text_add(json, "\"");
-    text_add(json, name);
-    text_add(json, "\": ");
-    text_add_unsigned(json, value);
-    text_add(json, after);
+static uint64_t stats_live_bytes(const struct heap_stats *stats) {
+    return stats->page_live_bytes + stats->span_bytes + stats->huge_bytes;
 }
 
-static void json_pool(struct text *json, const struct pool *pool) {
-    text_add(json, "    {\"node\": ");
-    if (pool->node < 0)
-        text_add(json, "null");
-    else
-        text_add_unsigned(json, (unsigned)pool->node);
-    text_add(json, ", \"policy\": \"");
-    text_add(json, pool->spread == SPREAD_NONE ? "none" : pool->mode == MPOL_BIND ? "bind" : "preferred");
-    text_add(json, "\", \"in_force\": ");
-    text_add(json, atomic_load(&pool->policy_refusals) == 0 ? "true, " : "false, ");
-    json_number(json, "refusals", atomic_load(&pool->policy_refusals), ", ");
-    json_number(json, "refusal_errno", (uint64_t)atomic_load(&pool->policy_errno), ", ");
-    json_number(json, "arenas", pool->arenas, ", ");
-    json_number(json, "arena_bytes", pool->arena_bytes, ", ");
-    json_number(json, "segments", pool->segments, ", ");
-    json_number(json, "committed_bytes", pool->slices_used * SLICE_SIZE, ", ");
-    json_number(json, "peak_committed_bytes", pool->slices_used_peak * SLICE_SIZE, ", ");
-    json_number(json, "purged_bytes", pool->slices_purged * SLICE_SIZE, ", ");
-    json_number(json, "huge_blocks", pool->huge_blocks, ", ");
-    json_number(json, "huge_bytes", pool->huge_bytes, ", ");
-    json_number(json, "peak_huge_bytes", pool->huge_bytes_peak, "}");
-}
+/* --- where a pool's memory is -------------------------------------------------------------- */
 
-static void json_size_classes(struct text *json, const struct heap_stats *stats) {
-    const char *separator = "\n";
-    text_add(json, "  \"size_classes\": [");
-    for (unsigned size_class = 0; size_class < SIZE_CLASSES; size_class++) {
-        const struct class_stats *of_class = &stats->classes[size_class];
-        if (of_class->pages == 0)
-            continue;
-        text_add(json, separator);
-        text_add(json, "    {");
-        json_number(json, "block_bytes", size_class_bytes(size_class), ", ");
-        json_number(json, "pages", of_class->pages, ", ");
-        json_number(json, "live_blocks", of_class->live_blocks, "}");
-        separator = ",\n";
-    }
-    text_add(json, "\n  ],\n");
-}
+/* The most pages the kernel is asked about, of all pools together: 1 GiB of 4 KiB pages, which take
+ * some 15 ms. Of more memory than that a sample is taken. */
+#define PLACEMENT_PAGES_MAX ((uint64_t)262144)
 
-/* Writes the statistics as one JSON object, unless another thread or an interrupted handler is
- * doing so. The nodes are flushed one by one, since there may be 1,024 of them. */
-static void stats_write(int fd) {
-    static struct heap_stats stats;
-    static char buffer[16384];
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
-    if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
-        return;
-    struct text json = {buffer, 0, sizeof buffer};
-    stats_gather(&stats);
-    text_add(&json, "{\n  ");
-    json_number(&json, "pid", (uint64_t)sys_process_id(), ",\n  ");
-    text_add(&json, "\"policy\": \"");
-    config_format_policy(&na.config, &json);
-    text_add(&json, "\",\n  ");
-    json_number(&json, "threads", stats.threads, ",\n  ");
-    json_number(&json, "remote_frees", stats.remote_frees, ",\n  ");
-    json_number(&json, "node_switches", stats.node_switches, ",\n  ");
-    json_number(&json, "foreign_frees", atomic_load(&na.foreign_frees), ",\n  ");
-    json_number(&json, "metadata_bytes", meta.bytes, ",\n  ");
-    json_number(&json, "committed_bytes", stats.committed_bytes, ",\n");
-    json_size_classes(&json, &stats);
-    text_add(&json, "  \"spans\": {");
-    json_number(&json, "blocks", stats.span_blocks, ", ");
-    json_number(&json, "bytes", stats.span_bytes, "},\n  \"nodes\": [\n");
+/* One slice in so many is looked at: an odd number, so that the sample does not fall into step with
+ * stripes and pages that take turns. */
+static uint64_t placement_stride(size_t page_bytes) {
+    uint64_t bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++) {
-        json_pool(&json, &na.pools[i]);
-        text_add(&json, i + 1 < na.pool_count ? ",\n" : "\n");
-        (void)sys_write_all(fd, json.start, json.length);
-        json.length = 0;
+        bytes += na.pools[i].huge_bytes;
+        for (struct segment *segment = atomic_load_explicit(&na.pools[i].all, memory_order_acquire);
+             segment != NULL; segment = segment->next_all)
+            for (unsigned word = 0; word < SLICE_WORDS; word++)
+                bytes += (uint64_t)__builtin_popcountl(segment->touched_map[word]) * SLICE_SIZE;
     }
-    text_add(&json, "  ]\n}\n");
-    (void)sys_write_all(fd, json.start, json.length);
-    atomic_flag_clear_explicit(&busy, memory_order_release);
+    uint64_t pages = bytes / page_bytes;
+    return pages <= PLACEMENT_PAGES_MAX ? 1 : (pages / PLACEMENT_PAGES_MAX + 1) | 1;
 }
 
-/* Out of the way of programs and scripts that count on 3 and the next few. */
-#define STATS_FD_LOWEST 100
-
-/* Standard error as it was at the start: many programs close theirs before destructors run. */
-static struct {
-    int fd;
-    uint64_t identity; /* 0: none is kept */
-} stats_stderr;
-
-/* Where to write: the kept descriptor, unless the program has closed it and its number now stands
- * for a file of the program's own. */
-static int stats_stderr_now(void) {
-    bool kept =
-        stats_stderr.identity != 0 && sys_file_identity(stats_stderr.fd) == stats_stderr.identity;
-    return kept ? stats_stderr.fd : STDERR_FILENO;
-}
-
-/* Opens the destination, with each %p replaced by the process id. Returns a descriptor or -errno.
- */
-static int stats_open(char path_chars[PATH_MAX + 64]) {
-    struct text path = {path_chars, 0, PATH_MAX + 63};
-    for (const char *at = na.config.stats_path; *at != '\0'; at++) {
-        if (at[0] == '%' && at[1] == 'p') {
-            text_add_unsigned(&path, (uint64_t)sys_process_id());
-            at++;
-        } else {
-            text_add_chars(&path, at, 1);
-        }
+/* Asks about one slice in `stride` of those that may hold memory: touched ones, and huge blocks. */
+static void placement_look(struct residency *residency, const struct pool *pool, uint64_t stride,
+                           size_t page_bytes) {
+    uint64_t seen = 0;
+    for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_acquire);
+         segment != NULL; segment = segment->next_all)
+        for (unsigned slice = slices_next(segment->touched_map, 0, true); slice < SEGMENT_SLICES;
+             slice = slices_next(segment->touched_map, slice + 1, true))
+            if (seen++ % stride == 0)
+                residency_add(residency, segment->base + slice * SLICE_SIZE, SLICE_SIZE,
+                              page_bytes);
+    for (struct segment *head = atomic_load_explicit(&huge.all, memory_order_acquire); head != NULL;
+         head = head->next_all) {
+        uintptr_t start = head->base;
+        size_t size_bytes = head->huge_bytes;
+        if (head->pool != pool || segment_of((void *)start) != head)
+            continue; /* spare */
+        for (size_t offset = 0; offset < size_bytes; offset += SLICE_SIZE)
+            if (seen++ % stride == 0)
+                residency_add(residency, start + offset, SLICE_SIZE, page_bytes);
     }
-    path_chars[path.length] = '\0';
-    return sys_create_file(path_chars);
+    residency_flush(residency);
 }
 
-/* Writes the statistics where they were asked for. */
-static void stats_report(void) {
-    char path[PATH_MAX + 64];
-    if (na.config.stats_path[0] == '\0') {
-        stats_write(stats_stderr_now());
-        return;
-    }
-    int fd = stats_open(path);
-    if (fd >= 0) {
-        stats_write(fd);
-        sys_close(fd);
-        return;
-    }
-    struct message message;
-    message_begin(&message);
-    text_add(&message.text, "NUMA_ALLOC_STATS: cannot write ");
-    text_add_quoted(&message.text, path);
-    text_add(&message.text, " (errno ");
-    text_add_signed(&message.text, -fd);
-    text_add(&message.text, ")");
-    message_send(&message);
-}
-
-static void stats_on_signal(int signal_number) {
-    (void)signal_number;
-    stats_report();
-}
-
-static void stats_set_up(void) {
-    if (!na.config.stats)
-        return;
-    if (na.config.stats_path[0] == '\0') {
-        stats_stderr.fd = sys_duplicate(STDERR_FILENO, STATS_FD_LOWEST);
-        stats_stderr.identity = sys_file_identity(stats_stderr.fd);
-    }
-    if (!na.config.stats_on_signal)
-        return;
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = stats_on_signal;
-    action.sa_flags = SA_RESTART;
-    (void)sigaction(SIGUSR2, &action, NULL);
-}
-
-__attribute__((destructor)) static void stats_at_exit(void) {
-    if (atomic_load(&na.ready) && na.config.stats)
-        stats_report();
+/* The nodes a pool's memory may be on; all for policy none. */
+static bool pool_wants_node(const struct pool *pool, unsigned node) {
+    if (pool->spread == SPREAD_NONE)
+        return true;
+    return pool->spread == SPREAD_ONE ? pool->node == (int)node
+                                      : node_set_has(&na.config.nodes, node);
 }

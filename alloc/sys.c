@@ -140,10 +140,21 @@ static int sys_mbind(uintptr_t start, size_t size_bytes, int mode, const uint64_
                          (long)(mask_bits + 1), 0);
 }
 
+/* On which node each page is; -errno in `nodes` for one that is nowhere. Returns 0 or -errno. */
+static int sys_nodes_of_pages(void *const *pages, size_t count, int *nodes) {
+    return (int)sys_call(SYS_move_pages, 0, (long)count, (long)pages, 0, (long)nodes, 0);
+}
+
 /* The nodes this process may allocate on (its cpuset). */
 static int sys_allowed_nodes(uint64_t *mask, size_t mask_bits) {
     return (int)sys_call(SYS_get_mempolicy, 0, (long)mask, (long)mask_bits, 0, MPOL_F_MEMS_ALLOWED,
                          0);
+}
+
+/* Bytes of the kernel's pages: 4,096, or 16 or 64 KiB on some arm64 machines. */
+static size_t sys_page_bytes(void) {
+    unsigned long bytes = getauxval(AT_PAGESZ);
+    return bytes != 0 ? bytes : 4096;
 }
 
 /* Bytes of address space this process may map, or SIZE_MAX without a limit. */
@@ -173,6 +184,20 @@ static long sys_read_file(const char *path, char *text, size_t capacity) {
     return got < 0 ? got : (long)length;
 }
 
+/* The lines of a file of any length, or -errno. */
+static long sys_count_lines(const char *path) {
+    char text[1024];
+    long fd = sys_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    long lines = 0, got;
+    while ((got = sys_call(SYS_read, fd, (long)text, sizeof text, 0, 0, 0)) > 0 || got == -EINTR)
+        for (long i = 0; i < got; i++)
+            lines += text[i] == '\n';
+    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    return got < 0 ? got : lines;
+}
+
 /* Creates or empties a file for writing. Returns a descriptor or -errno. */
 static int sys_create_file(const char *path) {
     return (int)sys_call(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
@@ -197,18 +222,18 @@ static uint64_t sys_file_identity(int fd) {
     return (uint64_t)status.st_dev * 0x9e3779b97f4a7c15U + (uint64_t)status.st_ino + 1;
 }
 
-/* False when not all could be written. */
-static bool sys_write_all(int fd, const char *text, size_t length) {
+/* Returns 0 when all is written, or -errno. */
+static int sys_write_all(int fd, const char *text, size_t length) {
     while (length > 0) {
         long wrote = sys_call(SYS_write, fd, (long)text, (long)length, 0, 0, 0);
         if (wrote == -EINTR)
             continue;
         if (wrote <= 0)
-            return false;
+            return wrote < 0 ? (int)wrote : -EIO;
         text += wrote;
         length -= (size_t)wrote;
     }
-    return true;
+    return 0;
 }
 
 /* --- process and threads ------------------------------------------------------------------- */
