@@ -47,11 +47,13 @@ static void huge_count(struct pool *pool, int blocks, size_t old_bytes, size_t n
 
 static void huge_place(struct segment *head) {
     struct pool *pool = head->pool;
-    if (pool->stripes != NULL)
+    if (pool->spread == SPREAD_STRIPES)
         lock_take(&pool->lock);
-    head->stripe_mappings = pool_place(pool, head->base, head->huge_bytes);
-    if (pool->stripes != NULL)
+    head->stripe_mappings = pool_place(pool, head->base, head->huge_bytes, SLICE_SIZE);
+    if (pool->spread == SPREAD_STRIPES)
         lock_release(&pool->lock);
+    if (pool_is_touched(pool))
+        pool_touch(pool, head->base, head->huge_bytes, false);
 }
 
 /* A zeroed block of at least `size_bytes` at a multiple of `alignment`, or NULL. */
@@ -128,6 +130,8 @@ static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
     if (result != 0 && (result != -ENOMEM || !huge_move(head, bytes)))
         return NULL;
     head->huge_bytes = bytes;
+    if (bytes > old_bytes && pool_is_touched(head->pool))
+        pool_touch(head->pool, head->base + old_bytes, bytes - old_bytes, false);
     huge_count(head->pool, 0, old_bytes, bytes);
     return (void *)head->base;
 }

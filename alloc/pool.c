@@ -77,7 +77,7 @@ static bool pool_map_arena(struct pool *pool) {
             sys_unmap(start, bytes);
             return false;
         }
-        (void)pool_place(pool, start, bytes);
+        (void)pool_place(pool, start, bytes, SLICE_SIZE);
         pool->arena_next = start;
         pool->arena_end = start + bytes;
         pool->arenas++;
@@ -187,7 +187,8 @@ static void pool_purge_if_due(struct pool *pool) {
 struct run {
     struct segment *segment; /* NULL: none was found */
     unsigned slice;
-    bool zeroed;
+    bool zeroed;    /* none of it was touched */
+    bool untouched; /* not all of it was */
 };
 
 static void *run_start(struct run run) {
@@ -211,7 +212,8 @@ static struct run segment_take(struct segment *segment, enum segment_kind kind, 
         segment->page_shift = (uint8_t)kind_page_shift(kind);
         segment->kind = (uint8_t)kind;
     }
-    struct run run = {segment, slice, !slices_any(segment->touched_map, slice, count)};
+    struct run run = {segment, slice, !slices_any(segment->touched_map, slice, count),
+                      slices_next(segment->touched_map, slice, false) < slice + count};
     slices_clear(segment->free_map, slice, count);
     slices_set(segment->touched_map, slice, count);
     slices_clear(segment->idle_map, slice, count);
@@ -233,7 +235,7 @@ static struct run span_list_find(struct segment *segment, unsigned count, unsign
         if (slice >= 0)
             return segment_take(segment, SEGMENT_SPAN, (unsigned)slice, count);
     }
-    return (struct run){NULL, 0, false};
+    return (struct run){NULL, 0, false, false};
 }
 
 /* The list of runs of about `count` may be long and have few that fit, so a little of it is
@@ -266,8 +268,21 @@ static struct run pool_find_run(struct pool *pool, enum segment_kind kind, unsig
     if (fresh == NULL && may_carve)
         fresh = pool_carve_segment(pool);
     if (fresh == NULL)
-        return (struct run){NULL, 0, false};
+        return (struct run){NULL, 0, false, false};
     return segment_take(fresh, kind, 0, count);
+}
+
+/* Has a helper touch the run of a page and what follows it free and untouched. The pool is locked:
+ * what is free must not be handed out meanwhile. */
+static slow_path void pool_touch_ahead(struct run run, unsigned count) {
+    struct segment *segment = run.segment;
+    unsigned end = run.slice + count;
+    while (end < segment->slices && end - run.slice < TOUCH_AHEAD_SLICES &&
+           slices_next(segment->free_map, end, true) == end &&
+           slices_next(segment->touched_map, end, false) == end)
+        end++;
+    slices_set(segment->touched_map, run.slice, end - run.slice);
+    pool_touch(segment->pool, (uintptr_t)run_start(run), (end - run.slice) * SLICE_SIZE, true);
 }
 
 /* Takes a run of `count` slices at a multiple of `alignment` slices. Without may_carve, only from
@@ -277,7 +292,12 @@ static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsig
     lock_take(&pool->lock);
     pool_purge_if_due(pool);
     struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
+    bool touch = run.untouched && pool_is_touched(pool);
+    if (touch && kind < PAGED_KINDS)
+        pool_touch_ahead(run, count);
     lock_release(&pool->lock);
+    if (touch && kind == SEGMENT_SPAN)
+        pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE, false);
     return run;
 }
 

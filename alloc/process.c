@@ -89,15 +89,15 @@ static size_t mappings_max(void) {
     return max;
 }
 
-/* The rotation over the policy's nodes, or NULL without memory. */
-static struct rotation *make_rotation(void) {
-    unsigned count = node_set_count(&na.config.nodes);
+/* A rotation over the pools of `nodes`, or NULL without memory. */
+static struct rotation *make_rotation(const struct node_set *nodes) {
+    unsigned count = node_set_count(nodes);
     struct rotation *rotation = meta_allocate(rotation_bytes(count));
     if (rotation == NULL)
         return NULL;
     for (unsigned i = 0; i < na.node_count; i++) {
         unsigned node = (unsigned)na.pools[i].node;
-        if (!node_set_has(&na.config.nodes, node))
+        if (!node_set_has(nodes, node))
             continue;
         unsigned weight = na.config.policy == POLICY_WEIGHTED ? na.config.weights[node] : 1;
         rotation->turns[rotation->count++] = (struct turn){&na.pools[i], weight, 0};
@@ -106,11 +106,16 @@ static struct rotation *make_rotation(void) {
     return rotation;
 }
 
-/* Weights are the kernel's own where they are equal to the user's; else stripes keep them. */
+/* The kernel's own weighted interleave where its weights are the user's; else stripes keep them. */
 static void set_up_weighted(struct pool *pool) {
-    pool->stripes = make_rotation();
-    span_turns.rotation = make_rotation();
-    if (pool->stripes == NULL || span_turns.rotation == NULL)
+    const struct config *config = &na.config;
+    if (topology_kernel_weights_match(SYSFS_WEIGHTS_ROOT, &config->nodes, config->weights)) {
+        pool->spread = SPREAD_KERNEL;
+        pool->mode = MPOL_WEIGHTED_INTERLEAVE;
+        return;
+    }
+    span_turns.rotation = make_rotation(&config->nodes);
+    if (pool->rotation == NULL || span_turns.rotation == NULL)
         return;
     pool->spread = SPREAD_STRIPES;
     pool->mode = MPOL_PREFERRED;
@@ -120,25 +125,50 @@ static void set_up_weighted(struct pool *pool) {
 
 /* The pool of blocks whose policy is not one node. */
 static void set_up_spread_pool(struct pool *pool) {
+    const struct node_set *nodes = &na.config.nodes;
     pool->node = -1;
     pool->spread = SPREAD_NONE;
     switch (na.config.policy) {
-    case POLICY_PREFERRED:
+    case POLICY_PREFERRED: {
+        struct node_set lowest;
+        memset(&lowest, 0, sizeof lowest);
+        node_set_add(&lowest, (unsigned)node_set_next(nodes, 0));
+        pool->rotation = make_rotation(&lowest);
         pool->spread = SPREAD_KERNEL;
         pool->mode = MPOL_PREFERRED_MANY;
         break;
+    }
     case POLICY_INTERLEAVE:
-        na.rotation = make_rotation();
+        na.rotation = make_rotation(nodes);
+        pool->rotation = make_rotation(nodes);
         pool->spread = SPREAD_KERNEL;
         pool->mode = MPOL_INTERLEAVE;
         break;
     case POLICY_WEIGHTED:
-        na.rotation = make_rotation();
+        na.rotation = make_rotation(nodes);
+        pool->rotation = make_rotation(nodes);
         set_up_weighted(pool);
         break;
     default:
         break;
     }
+}
+
+/* Whether the kernel can prefer several nodes at once (Linux 5.15). Where it cannot, the lowest of
+ * them alone is preferred, and that is said. An empty range: the kernel looks at the mode alone. */
+static bool can_prefer_several(struct pool *lowest) {
+    struct message message;
+    int result = sys_mbind(0, 0, MPOL_PREFERRED_MANY, na.config.nodes.words, NODE_IDS_MAX);
+    if (result != -EINVAL)
+        return true;
+    atomic_fetch_add_explicit(&lowest->policy_refusals, 1, memory_order_relaxed);
+    atomic_store_explicit(&lowest->policy_errno, EINVAL, memory_order_relaxed);
+    if (problem_begin(&message, &na.warned)) {
+        text_add(&message.text, "this kernel cannot prefer several nodes");
+        text_add_errno(&message.text, "mbind", EINVAL);
+        problem_end(&message, "the lowest of them is preferred");
+    }
+    return false;
 }
 
 /* Where a CPU allocates locally: its own node, or the nearest that has memory. */
@@ -180,10 +210,13 @@ static void set_up_pools(void) {
     set_up_pool_of_node();
     na.pool_count = count;
     na.follows_node = config->policy == POLICY_LOCAL || config->min_size_bytes != 0;
-    bool one_node = config->policy == POLICY_BIND ||
-                    (config->policy == POLICY_PREFERRED && node_set_count(&config->nodes) == 1);
-    if (one_node || config->policy == POLICY_LOCAL)
+    if (config->policy == POLICY_BIND || config->policy == POLICY_LOCAL)
         return;
+    if (config->policy == POLICY_PREFERRED) {
+        na.policy_pool = &pools[na.pool_of_node[node_set_next(&config->nodes, 0)]];
+        if (node_set_count(&config->nodes) == 1 || !can_prefer_several(na.policy_pool))
+            return;
+    }
     na.policy_pool = &pools[na.pool_count++];
     set_up_spread_pool(na.policy_pool);
 }

@@ -36,24 +36,56 @@ __attribute__((noreturn)) static slow_path void die_of_misuse(const char *what,
     sys_abort();
 }
 
-/* The kernel refused a pool's policy: counts it and does what NUMA_ALLOC_ON_ERROR says. */
+/* Begins the line about something asked for that cannot be had. False when none is due: nothing is
+ * to be said, or `said` tells that it was. */
+static bool problem_begin(struct message *message, _Atomic(bool) *said) {
+    if (na.config.on_error == ON_ERROR_SILENT)
+        return false;
+    if (na.config.on_error == ON_ERROR_WARN && atomic_exchange(said, true))
+        return false;
+    message_begin(message);
+    return true;
+}
+
+/* Ends it with what is done `instead`, or the process, as NUMA_ALLOC_ON_ERROR says. */
+static void problem_end(struct message *message, const char *instead) {
+    bool stops = na.config.on_error == ON_ERROR_ABORT;
+    text_add(&message->text, stops ? "stopping, as NUMA_ALLOC_ON_ERROR=abort asks" : instead);
+    message_send(message);
+    if (stops)
+        sys_abort();
+}
+
+static void text_add_errno(struct text *text, const char *call, int error) {
+    text_add(text, " (");
+    text_add(text, call);
+    text_add(text, ": errno ");
+    text_add_signed(text, error);
+    text_add(text, "): ");
+}
+
+/* "node 1", or "nodes 0-1" for a pool of several. */
+static void text_add_pool_nodes(struct text *text, const struct pool *pool) {
+    if (pool->node >= 0) {
+        text_add(text, "node ");
+        text_add_unsigned(text, (unsigned)pool->node);
+    } else {
+        text_add(text, node_set_count(&na.config.nodes) == 1 ? "node " : "nodes ");
+        node_set_format(&na.config.nodes, text);
+    }
+}
+
+/* The kernel refused a pool's policy; pool->placing says what is done from now on. */
 static slow_path void report_refused_policy(struct pool *pool, int error) {
+    struct message message;
     atomic_fetch_add_explicit(&pool->policy_refusals, 1, memory_order_relaxed);
     atomic_store_explicit(&pool->policy_errno, error, memory_order_relaxed);
-    if (na.config.on_error == ON_ERROR_SILENT)
+    if (!problem_begin(&message, &na.warned))
         return;
-    if (na.config.on_error == ON_ERROR_WARN && atomic_exchange(&na.warned, true))
-        return;
-    struct message message;
-    message_begin(&message);
-    text_add(&message.text, "the kernel refused to place memory on node ");
-    text_add_signed(&message.text, pool->node);
-    text_add(&message.text, " (mbind: errno ");
-    text_add_signed(&message.text, error);
-    text_add(&message.text, na.config.on_error == ON_ERROR_ABORT
-                                ? "); stopping, as NUMA_ALLOC_ON_ERROR=abort asks"
-                                : "); it is placed where it is first touched");
-    message_send(&message);
-    if (na.config.on_error == ON_ERROR_ABORT)
-        sys_abort();
+    text_add(&message.text, "the kernel refused to place memory on ");
+    text_add_pool_nodes(&message.text, pool);
+    text_add_errno(&message.text, "mbind", error);
+    problem_end(&message, atomic_load(&pool->placing) == PLACING_TOUCHED
+                              ? "a helper that runs there touches it first instead"
+                              : "it is placed where it is first touched");
 }

@@ -53,7 +53,7 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
     unsigned slice = slice_of(segment, block);
     struct pool *pool = segment->pool;
     unsigned old_count = span_slices(page->block_size), new_count = span_slices(new_bytes);
-    bool fits = true;
+    bool fits = true, touch = false;
     lock_take(&pool->lock);
     if (new_count < old_count) {
         pool_return_run_locked(segment, slice + new_count, old_count - new_count);
@@ -61,9 +61,12 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
         unsigned more = new_count - old_count, tail = slice + old_count;
         fits = slices_next(segment->free_map, tail, false) >= tail + more;
         if (fits)
-            (void)segment_take(segment, SEGMENT_SPAN, tail, more);
+            touch = segment_take(segment, SEGMENT_SPAN, tail, more).untouched;
     }
     lock_release(&pool->lock);
+    if (touch && pool_is_touched(pool))
+        pool_touch(pool, (uintptr_t)block + old_count * SLICE_SIZE,
+                   (new_count - old_count) * SLICE_SIZE, false);
     if (fits)
         page->block_size = (uint32_t)align_up(new_bytes, SPAN_GRAIN);
     return fits;

@@ -9,11 +9,13 @@
 #include <linux/futex.h>
 #include <numaif.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,6 +133,16 @@ static bool sys_remap_to(uintptr_t start, size_t old_bytes, size_t new_bytes, ui
 /* Gives the physical pages back; the range stays mapped, reads as zero and keeps its policy. */
 static bool sys_purge(uintptr_t start, size_t size_bytes) {
     return sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_DONTNEED, 0, 0, 0) == 0;
+}
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Has the kernel find memory for the whole range now. Returns 0 or -errno; -EFAULT where a fault
+ * would have been SIGBUS. An empty range only asks whether the kernel can (-EINVAL: it cannot). */
+static int sys_populate(uintptr_t start, size_t size_bytes) {
+    return (int)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_POPULATE_WRITE, 0, 0, 0);
 }
 
 /* mbind(2). `mask_bits` counts the bits in `mask`; the kernel wants one more than it reads. */
@@ -252,6 +264,50 @@ __attribute__((noreturn)) static void sys_abort(void) {
 
 static long sys_process_id(void) {
     return sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+/* What a helper process does and what came of it; it runs in our memory. */
+struct sys_touch {
+    const unsigned long *cpus;
+    size_t cpus_bytes;
+    uintptr_t start;
+    size_t size_bytes;
+    long result;
+};
+
+/* The helper: raw calls alone, since errno and all else thread-local is its parent's. */
+static int sys_touch_child(void *argument) {
+    struct sys_touch *touch = argument;
+    touch->result =
+        sys_call(SYS_sched_setaffinity, 0, (long)touch->cpus_bytes, (long)touch->cpus, 0, 0, 0);
+    if (touch->result < 0)
+        return 0;
+    /* One that the process may have inherited would decide instead. */
+    (void)sys_call(SYS_set_mempolicy, MPOL_DEFAULT, 0, 0, 0, 0, 0);
+    touch->result = sys_populate(touch->start, touch->size_bytes);
+    return 0;
+}
+
+/* sys_populate from a helper that runs on one of `cpus`. The calling thread is suspended meanwhile,
+ * as by vfork, so the helper's stack can be on its own. No signal is delivered to the helper, it
+ * announces its end by none, and no wait of the program's sees it (wait(2), __WCLONE). Returns 0 or
+ * -errno. */
+static int sys_populate_on(const unsigned long *cpus, size_t cpus_bytes, uintptr_t start,
+                           size_t size_bytes) {
+    _Alignas(16) char stack[4096];
+    struct sys_touch touch = {cpus, cpus_bytes, start, size_bytes, -EAGAIN};
+    uint64_t all = ~(uint64_t)0, before;
+    int saved_errno = errno;
+    (void)sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0, 0);
+    int child = clone(sys_touch_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK, &touch);
+    if (child < 0)
+        touch.result = -errno;
+    else
+        while (sys_call(SYS_wait4, child, 0, __WCLONE | __WALL, 0, 0, 0) == -EINTR)
+            continue;
+    (void)sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof before, 0, 0);
+    errno = saved_errno;
+    return (int)touch.result;
 }
 
 static void sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected) {

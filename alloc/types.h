@@ -139,13 +139,17 @@ enum placing {
 
 /* All memory of one placement. Segments, once carved, belong to the pool for ever. */
 struct pool {
-    struct lock lock;         /* guards everything here and in the segments but their pages */
-    int node;                 /* kernel id; -1: not one node */
-    uint8_t spread;           /* enum spread */
-    uint8_t placing;          /* enum placing */
-    int mode;                 /* mbind mode, of SPREAD_ONE, _KERNEL and of each stripe */
-    struct rotation *stripes; /* whose turn the next stripe is; NULL but for several nodes */
-    size_t stripe_mappings;   /* as many mappings as stripes may take more of */
+    struct lock lock;          /* guards everything here and in the segments but their pages */
+    int node;                  /* kernel id; -1: not one node */
+    uint8_t spread;            /* enum spread */
+    _Atomic(uint8_t) placing;  /* enum placing */
+    int mode;                  /* mbind mode, of SPREAD_ONE, _KERNEL and of each stripe */
+    struct rotation *rotation; /* whose turn the next stripe is, or the next piece that a helper
+                                  touches; NULL for one node, or without memory */
+    size_t stripe_mappings;    /* as many mappings as stripes may take more of */
+    _Atomic(unsigned long *) helper_cpus;    /* the node's, once a helper was seen to run there */
+    _Atomic(uint64_t) touch_allowance_bytes; /* helpers may touch before it is looked again ... */
+    _Atomic(uint64_t) touch_resume_ms;       /* ... how much there is, but not before this */
     struct segment *paged[PAGED_KINDS];
     struct segment *spans[SPAN_LISTS];
     struct segment *unused;
@@ -161,7 +165,10 @@ struct pool {
     uint64_t slices_used, slices_used_peak, slices_purged;
     uint64_t huge_blocks, huge_bytes, huge_bytes_peak;
     _Atomic(uint64_t) policy_refusals;
-    _Atomic(int) policy_errno; /* of the last refusal */
+    _Atomic(int) policy_errno;        /* of the last refusal */
+    _Atomic(uint64_t) touched_bytes;  /* by helpers, while PLACING_TOUCHED */
+    _Atomic(uint64_t) touch_failures; /* pages' runs and blocks that a helper could not touch */
+    _Atomic(int) touch_errno; /* of the last such; ENOMEM also: it would have been too much */
 };
 
 /* At most one page of a bin is empty, the kept one: without it, a program that allocates and frees

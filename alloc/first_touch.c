@@ -1,0 +1,185 @@
+/* Placing memory where the kernel refuses mbind, as the filters of containers do: the kernel puts a
+ * page on the node of the CPU that first touches it, so a helper that runs on the node's CPUs does
+ * (sys_populate_on). It costs some 100 us a time, and what is touched is taken at once, whether the
+ * program will use it or not; hence in pieces, and never the last of the memory. */
+#pragma once
+
+#include "rotation.c"
+
+/* With a page of small blocks, what follows it is touched as well, so that the cost is spread. */
+#define TOUCH_AHEAD_SLICES (1 * MIB / SLICE_SIZE)
+
+/* In one call of a helper's: some 10 ms, for which its thread's signals wait. Nodes take turns more
+ * often. */
+#define TOUCH_PIECE_BYTES (16 * MIB)
+#define TOUCH_TURN_BYTES  (2 * MIB)
+
+/* How much is touched before it is looked again how much there is, and for how long no more is once
+ * there is too little. */
+#define TOUCH_ALLOWANCE_BYTES (64 * MIB)
+#define TOUCH_PAUSE_MS        100
+
+/* --- helpers ------------------------------------------------------------------------------- */
+
+/* Whether a helper could touch memory on that one node. Keeps the node's CPUs for when it shall. */
+static bool node_has_helper(struct pool *pool) {
+    unsigned long *cpus = meta_allocate(CPU_IDS_MAX / 8);
+    if (cpus == NULL ||
+        !topology_read_node_cpus(&na.topology, (unsigned)pool->node, cpus, CPU_IDS_MAX) ||
+        sys_populate_on(cpus, CPU_IDS_MAX / 8, 0, 0) != 0)
+        return false;
+    atomic_store_explicit(&pool->helper_cpus, cpus, memory_order_release);
+    return true;
+}
+
+/* The same for all the nodes of a pool. */
+static bool pool_has_helper(struct pool *pool) {
+    if (pool->node >= 0)
+        return node_has_helper(pool);
+    for (unsigned i = 0; pool->rotation != NULL && i < pool->rotation->count; i++)
+        if (!node_has_helper(pool->rotation->turns[i].pool))
+            return false;
+    return pool->rotation != NULL;
+}
+
+static bool pool_is_touched(const struct pool *pool) {
+    return unlikely(atomic_load_explicit(&pool->placing, memory_order_acquire) == PLACING_TOUCHED);
+}
+
+/* --- how much there is --------------------------------------------------------------------- */
+
+/* The number in a control group's file; UINT64_MAX for "max" and for what cannot be read. */
+static uint64_t read_group_bytes(struct text *folder, const char *file) {
+    char text[32];
+    const char *cursor = text;
+    uint64_t bytes;
+    size_t length = folder->length;
+    text_add(folder, file);
+    folder->start[folder->length] = '\0';
+    long got = sys_read_file(folder->start, text, sizeof text);
+    folder->length = length;
+    return got > 0 && parse_unsigned(&cursor, UINT64_MAX, &bytes) ? bytes : UINT64_MAX;
+}
+
+/* What the process's control group and those above it may yet use (cgroup v2, as mounted by
+ * systemd and containers); UINT64_MAX without a limit. */
+static uint64_t group_left_bytes(void) {
+    static const char root[] = "/sys/fs/cgroup", prefix[] = "0::";
+    char groups[4096], path_chars[4096 + 64];
+    struct text path = {path_chars, 0, sizeof path_chars - 1};
+    uint64_t left_bytes = UINT64_MAX;
+    if (sys_read_file("/proc/self/cgroup", groups, sizeof groups) < 0)
+        return left_bytes;
+    const char *line = groups;
+    while (strncmp(line, prefix, sizeof prefix - 1) != 0) {
+        line = strchr(line, '\n');
+        if (line++ == NULL)
+            return left_bytes;
+    }
+    line += sizeof prefix - 1;
+    text_add(&path, root);
+    text_add_chars(&path, line, strcspn(line, "\n"));
+    while (path.length > sizeof root - 1) {
+        uint64_t max = read_group_bytes(&path, "/memory.max");
+        uint64_t used = max == UINT64_MAX ? 0 : read_group_bytes(&path, "/memory.current");
+        if (max != UINT64_MAX && (max <= used || max - used < left_bytes))
+            left_bytes = max <= used ? 0 : max - used;
+        while (path.length > sizeof root - 1 && path_chars[path.length - 1] != '/')
+            path.length--;
+        path.length--;
+    }
+    return left_bytes;
+}
+
+static uint64_t node_left_bytes(const struct pool *pool) {
+    uint64_t bytes;
+    return topology_read_node_free(&na.topology, (unsigned)pool->node, &bytes) ? bytes : 0;
+}
+
+/* What is free on the pool's nodes and allowed to the process. */
+static uint64_t pool_left_bytes(const struct pool *pool) {
+    uint64_t left_bytes = 0, allowed_bytes = group_left_bytes();
+    if (pool->node >= 0)
+        left_bytes = node_left_bytes(pool);
+    else
+        for (unsigned i = 0; i < pool->rotation->count; i++)
+            left_bytes += node_left_bytes(pool->rotation->turns[i].pool);
+    return left_bytes < allowed_bytes ? left_bytes : allowed_bytes;
+}
+
+/* Whether that much may be touched now: an eighth of what there is stays. */
+static bool touch_is_allowed(struct pool *pool, size_t size_bytes) {
+    uint64_t allowance = atomic_load_explicit(&pool->touch_allowance_bytes, memory_order_relaxed);
+    if (allowance >= size_bytes) {
+        /* Two threads may both take the same: an allowance is little beside the eighth. */
+        atomic_store_explicit(&pool->touch_allowance_bytes, allowance - size_bytes,
+                              memory_order_relaxed);
+        return true;
+    }
+    uint64_t now_ms = sys_coarse_ms();
+    if (now_ms < atomic_load_explicit(&pool->touch_resume_ms, memory_order_relaxed))
+        return false;
+    uint64_t left_bytes = pool_left_bytes(pool);
+    if (size_bytes > left_bytes - left_bytes / 8) {
+        atomic_store_explicit(&pool->touch_resume_ms, now_ms + TOUCH_PAUSE_MS,
+                              memory_order_relaxed);
+        return false;
+    }
+    allowance = left_bytes / 8 < TOUCH_ALLOWANCE_BYTES ? left_bytes / 8 : TOUCH_ALLOWANCE_BYTES;
+    atomic_store_explicit(&pool->touch_allowance_bytes, allowance, memory_order_relaxed);
+    return true;
+}
+
+/* --- touching ------------------------------------------------------------------------------ */
+
+/* On whose node the next piece of the pool's memory shall be. */
+static struct pool *next_toucher(struct pool *pool, size_t size_bytes, bool locked) {
+    if (pool->node >= 0)
+        return pool;
+    if (!locked)
+        lock_take(&pool->lock);
+    struct pool *toucher = rotation_take(pool->rotation, size_bytes / SLICE_SIZE);
+    if (!locked)
+        lock_release(&pool->lock);
+    return toucher;
+}
+
+/* Counts what a helper could not do. Want of memory or of processes may pass; else it is the last
+ * time that one is tried. */
+static slow_path void touch_failed(struct pool *pool, int error) {
+    atomic_fetch_add_explicit(&pool->touch_failures, 1, memory_order_relaxed);
+    atomic_store_explicit(&pool->touch_errno, error, memory_order_relaxed);
+    if (error != ENOMEM && error != EAGAIN)
+        atomic_store_explicit(&pool->placing, PLACING_PLAIN, memory_order_relaxed);
+}
+
+/* Has memory of a PLACING_TOUCHED pool touched on its node, or its nodes in turns, piece by piece
+ * of at least `piece_min` bytes (a power of two). Returns 0 or -errno; then the rest is not placed.
+ * `locked`: the caller has the pool's lock. */
+static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, size_t piece_min,
+                        bool locked) {
+    size_t most = pool->node >= 0 ? TOUCH_PIECE_BYTES : TOUCH_TURN_BYTES;
+    if (most < piece_min)
+        most = piece_min;
+    for (uintptr_t at = start, end = start + size_bytes; at < end; at += most) {
+        size_t bytes = end - at < most ? end - at : most;
+        struct pool *toucher = next_toucher(pool, bytes, locked);
+        int result =
+            sys_populate_on(atomic_load_explicit(&toucher->helper_cpus, memory_order_acquire),
+                            CPU_IDS_MAX / 8, at, bytes);
+        if (result != 0)
+            return result;
+        atomic_fetch_add_explicit(&pool->touched_bytes, bytes, memory_order_relaxed);
+    }
+    return 0;
+}
+
+/* The same for memory that is anywhere else when it cannot be there. */
+static slow_path void pool_touch(struct pool *pool, uintptr_t start, size_t size_bytes,
+                                 bool locked) {
+    int result = touch_is_allowed(pool, size_bytes)
+                     ? touch_pieces(pool, start, size_bytes, SLICE_SIZE, locked)
+                     : -ENOMEM;
+    if (result != 0)
+        touch_failed(pool, -result);
+}
