@@ -34,14 +34,23 @@ SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh
 .PHONY: all check check-vm vm-matrix bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
-all: alloc/numa_alloc.so alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
+all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
 
 $(BUILD)/:
 	@mkdir -p $(BUILD)
 
-alloc/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
-	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -MT $@ -o $@.new $< $(ALLOC_LDFLAGS)
+$(BUILD)/numa_alloc.o: alloc/numa_alloc.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+alloc/numa_alloc.so: $(BUILD)/numa_alloc.o
+	$(CC) $(ALLOC_CFLAGS) -o $@.new $< $(ALLOC_LDFLAGS)
 	@mv $@.new $@ # at once: a process may have the old one mapped
+
+# One object, so that a program that takes one function from it takes them all: malloc and free must
+# come from the same place.
+alloc/libnuma_alloc.a: $(BUILD)/numa_alloc.o
+	@rm -f $@
+	$(AR) rcs $@ $<
 
 alloc/numa_run: alloc/numa_run.c | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
@@ -105,7 +114,7 @@ check-vm: all ## Boot a two-node virtual machine and test placement and a small 
 vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
 	tests/vm/matrix.sh
 
-bench-alloc: all ## Time allocation-heavy programs under every allocator installed, in turns
+bench-alloc: all ## Compare allocators: bench/allocs and real programs under each, in turns (PEERS=name=path.so,...)
 	/usr/bin/python3 bench/bench_alloc.py
 
 lint: ## Warnings of gcc and clang, shellcheck, clang-format and Python checks
@@ -119,7 +128,7 @@ format: ## Rewrite the C files in the project's format
 	clang-format -i $(C_FILES)
 
 clean: ## Remove what was built (results/ stays)
-	rm -rf $(BUILD) alloc/numa_alloc.so alloc/numa_run $(BENCH_PROGS)
+	rm -rf $(BUILD) alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## This list

@@ -62,7 +62,10 @@ static size_t option_rows(struct options *options, struct option_row rows[OPTION
          OPTION_COUNT, 0, UINT64_MAX, &options->seed},
         {"size", "SIZE", "bytes of a block of the workload pair (default: 64)", OPTION_SIZE,
          BLOCK_MIN_BYTES, (uint64_t)1 << 30, &options->size},
-        {"csv", NULL, "rows on standard output, with a header", OPTION_FLAG, 0, 0, &options->csv},
+        {"csv", NULL,
+         "rows on standard output, with a header: ns_per_operation, wall_time (s) and\n"
+         "peak_memory (bytes resident so far, of all workloads that ran before too)",
+         OPTION_FLAG, 0, 0, &options->csv},
         {"list", NULL,
          "the workloads, one a line: name, default threads, fewest threads, default operations\n"
          "(of each thread that counts them), what it does",
@@ -168,6 +171,20 @@ static struct samples_row describe(struct memory_source *source, char *host, siz
                                 .placement = {.status = PLACEMENT_UNVERIFIED}};
 }
 
+/* The most memory that this process had resident so far, in bytes, as the kernel counts it; 0 when
+ * it will not say. Not getrusage's: that includes what its parent had before the exec. */
+static uint64_t peak_bytes(void) {
+    FILE *status = fopen("/proc/self/status", "r");
+    uint64_t kib = 0;
+    char line[256];
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmHWM: %" SCNu64, &kib) == 1)
+            break;
+    if (status != NULL)
+        fclose(status);
+    return kib * 1024;
+}
+
 static void print_csv(const struct samples_row *shared, const struct run *run,
                       const struct run_result *result, time_t started_at) {
     struct samples_row row = *shared;
@@ -182,6 +199,10 @@ static void print_csv(const struct samples_row *shared, const struct run *run,
     row.metric = "wall_time";
     row.unit = "s";
     row.value = (double)result->wall_ns / 1e9;
+    samples_write_row(stdout, &row);
+    row.metric = "peak_memory";
+    row.unit = "bytes";
+    row.value = (double)peak_bytes();
     samples_write_row(stdout, &row);
 }
 

@@ -1,146 +1,124 @@
 #!/usr/bin/env python3
-"""Times allocation-heavy programs under every allocator that is installed.
+"""Compares allocators: time and peak memory of bench/allocs and of real programs, in turns.
 
-The allocators take turns within each round, in an order shuffled afresh, so that a machine that slows
-down slows all of them. Reported are medians over the rounds with the range, and the median of the
-ratios to glibc within the same round.
+PEERS=name=path.so,... in the environment adds allocators; numa_alloc@POLICY in --allocators runs ours under
+that NUMA_ALLOC_POLICY.
 """
 
 import argparse
 import os
-import random
-import statistics
-import subprocess
+import socket
 import sys
-import tempfile
-import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARY_FOLDERS = [Path(p) for p in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
-                                     "/usr/lib64", "/usr/lib")]
-PEERS = {
-    "jemalloc": "libjemalloc.so.2",
-    "mimalloc": "libmimalloc.so.2.0",
-    "tcmalloc": "libtcmalloc_minimal.so.4",
-}
+sys.path.insert(0, str(ROOT / "harness"))
 
-PERL = r"""my %h; for my $i (1..400000) { $h{"key$i"} = [$i, "value" x ($i % 8)]; }
-my $n = 0; for my $k (keys %h) { $n += length $h{$k}[1]; delete $h{$k} if $n % 3; } print "$n\n";"""
+from alloc_report import allocators, cells, instructions, start  # noqa: E402
+from alloc_report import measure as measuring  # noqa: E402
+from numa_report.errors import ReportError, UsageError, run_main  # noqa: E402
 
-SQL = """PRAGMA temp_store=MEMORY; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL);
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300000)
-INSERT INTO t SELECT i, hex(i * 7919), i / 3.0 FROM n; CREATE INDEX tb ON t(b);
-SELECT count(*), sum(length(b)) FROM (SELECT b FROM t ORDER BY c DESC, b);
-SELECT substr(b, 1, 2) AS p, group_concat(a) FROM t GROUP BY p HAVING count(*) > 100000;"""
-
-PYTHON = """import os
-trees = [[{"n": i, "s": str(i) * 3} for i in range(2000)] for _ in range(150)]
-for t in trees[::2]: t.clear()
-print(sum(d["n"] for t in trees for d in t))"""
-
-# Each: what runs, what is fed to it, and what else stands in its environment.
-PROGRAMS = {
-    "perl-hash": (["perl", "-e", PERL], None, {}),
-    "sqlite-memory": (["sqlite3", ":memory:"], SQL, {}),
-    # Python's own small-block allocator is turned off, so that each object is a malloc.
-    "python-objects": (["/usr/bin/python3", "-c", PYTHON], None, {"PYTHONMALLOC": "malloc"}),
-}
+NAME = "bench_alloc.py"
+ALLOCS = str(ROOT / "bench" / "allocs")
+ROUNDS, STARTS = 7, 200
 
 
-def find_library(name):
-    return next((str(folder / name) for folder in LIBRARY_FOLDERS if (folder / name).exists()), None)
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog=NAME, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.error = lambda message: sys.exit(print(f"{NAME}: {message}", file=sys.stderr) or 2)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--start", action="store_true", help=f"time the start of `true` instead, {STARTS} rounds")
+    what.add_argument("--instructions", action="store_true",
+                      help="count instructions of a malloc and its free instead, with valgrind")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"default {ROUNDS}, with --start {STARTS}")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these workloads and programs (small, small.2)")
+    parser.add_argument("--allocators", nargs="+", default=[], metavar="NAME", help="these allocators (default: all found)")
+    parser.add_argument("--base", metavar="NAME", help="what ratios are to (default: glibc, else the first allocator)")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N", help="of the workloads (default: 1 2)")
+    parser.add_argument("--cpus", default="", metavar="LIST", help="CPUs to pin to, as 2,3 (default: the last allowed ones)")
+    parser.add_argument("--no-programs", action="store_true", help="leave the real programs out")
+    parser.add_argument("--output", metavar="FOLDER", help="new or empty (default: results/<UTC time>-<host>-allocs)")
+    options = parser.parse_args(argv)
+    for name, values in (("--rounds", [options.rounds] if options.rounds is not None else []), ("--threads", options.threads)):
+        for value in values:
+            if not 1 <= value <= (10000 if name == "--rounds" else 250):
+                raise UsageError(f"{name}: {value} is not accepted; {'1 to 10000' if name == '--rounds' else '1 to 250'} is")
+    return options
 
 
-def allocators():
-    """Name to library for LD_PRELOAD; None is the C library's own."""
-    ours = ROOT / "alloc" / "numa_alloc.so"
-    if not ours.exists():
-        sys.exit("bench_alloc.py: alloc/numa_alloc.so is not built; run make")
-    found = {"glibc": None, "numa_alloc": str(ours)}
-    for name, library in PEERS.items():
-        path = find_library(library)
-        if path is None:
-            print(f"bench_alloc.py: {name} is not installed; harness/setup.sh peers", file=sys.stderr)
-        else:
-            found[name] = path
-    return found
+def results_folder(given):
+    """Makes the run's folder."""
+    time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    folder = Path(given) if given else ROOT / "results" / f"{time}-{socket.gethostname()}-allocs"
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UsageError(f"--output: {folder} is not empty")
+    return folder
 
 
-def run_once(program, library, cpus):
-    """Wall seconds, peak resident bytes, and the output, of one run."""
-    argv, text, extra = PROGRAMS[program]
-    environment = {**os.environ, **extra}
-    environment.pop("LD_PRELOAD", None)
-    if library is not None:
-        environment["LD_PRELOAD"] = library
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
-        if text is not None:
-            stdin.write(text.encode())
-            stdin.seek(0)
-        started = time.monotonic()
-        child = subprocess.Popen(argv, stdin=stdin, stdout=stdout, env=environment,
-                                 preexec_fn=lambda: os.sched_setaffinity(0, cpus))
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.monotonic() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        stdout.seek(0)
-        output = stdout.read()
-    if child.returncode != 0:
-        sys.exit(f"bench_alloc.py: {program} failed with {library or 'glibc'}: "
-                 f"exit status {child.returncode}")
-    return seconds, usage.ru_maxrss * 1024, output
+def choose_base(options, chosen):
+    base = options.base or (allocators.BASE if allocators.BASE in chosen else next(iter(chosen)))
+    if base not in chosen:
+        raise UsageError(f"--base: '{base}' is not accepted; {', '.join(chosen)} are")
+    return base
 
 
-def measure(programs, libraries, rounds, cpus):
-    """{(program, allocator): [(seconds, bytes), ...]}, one entry a round, in the rounds' order."""
-    samples = {(p, a): [] for p in programs for a in libraries}
-    expected = {}
-    for number in range(rounds + 1):  # the first warms caches and is dropped
-        for program in programs:
-            for name in random.sample(list(libraries), len(libraries)):
-                seconds, peak, output = run_once(program, libraries[name], cpus)
-                if expected.setdefault(program, output) != output:
-                    sys.exit(f"bench_alloc.py: {program} prints something else under {name}")
-                if number > 0:
-                    samples[program, name].append((seconds, peak))
-    return samples
+def warn(line):
+    print(f"{NAME}: {line}", file=sys.stderr)
 
 
-def report(programs, libraries, samples):
-    print(f"{'program':<16}{'allocator':<12}{'wall s':>8}{'range':>16}{'to glibc':>10}"
-          f"{'range':>14}{'peak MiB':>10}")
-    for program in programs:
-        base = [seconds for seconds, _ in samples[program, "glibc"]]
-        for name in libraries:
-            times = [seconds for seconds, _ in samples[program, name]]
-            ratios = [mine / glibc for mine, glibc in zip(times, base)]
-            peak = statistics.median(peak for _, peak in samples[program, name])
-            print(f"{program:<16}{name:<12}{statistics.median(times):>8.3f}"
-                  f"{min(times):>9.3f}-{max(times):.3f} {statistics.median(ratios):>9.3f}"
-                  f"{min(ratios):>8.2f}-{max(ratios):.2f}{peak / 2**20:>11.1f}")
+def compare(options, chosen):
+    """The set and the programs. An interrupted run reports what it has."""
+    threads = list(dict.fromkeys(options.threads))
+    all_of_them, missing = cells.all_cells(ALLOCS, threads, not options.no_programs)
+    for program in missing:
+        warn(f"{program} is not installed and left out; harness/setup.sh test")
+    wanted = cells.select(all_of_them, options.only)
+    base = choose_base(options, chosen)
+    cpus = cells.choose_cpus(options.cpus, max(cell.threads for cell in wanted))
+    folder = results_folder(options.output)
+    samples, rounds, interrupted = measuring.Samples(), options.rounds or ROUNDS, False
+    try:
+        measuring.measure(wanted, chosen, rounds, cpus, measuring.SampleFile(folder), samples)
+    except KeyboardInterrupt:
+        interrupted = True
+        warn("interrupted; this is what was measured until then")
+    return report(wanted, chosen, samples, base, folder, cpus, rounds) or (130 if interrupted else 0)
+
+
+def report(wanted, chosen, samples, base, folder, cpus, rounds):
+    from alloc_report import figure, summary, table  # numpy and matplotlib only after measuring: see execute()
+    measured = {cell for cell, _ in samples.values["wall_time"]}
+    if not measured:
+        raise ReportError("nothing was measured")
+    result = summary.Summary([cell for cell in wanted if cell.id in measured], chosen, samples, base)
+    print(table.text(result))
+    table.write_csv(str(folder / "allocs_summary.csv"), result)
+    figure.draw(str(folder / "allocs.png"), result,
+                f"{socket.gethostname()}, CPUs {','.join(map(str, cpus))}, {rounds} rounds in turns. Bars: medians of ratios "
+                "within a round; black lines: 95 % bootstrap intervals; bars past 2 are cut off (→).")
+    print(f"\nin {folder}: allocs.csv (samples), allocs_summary.csv, allocs.png")
+    return 1 if samples.failed else 0
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="counted rounds (default 9)")
-    parser.add_argument("--cpus", default="0", help="CPUs to run on, e.g. 0,1 (default 0)")
-    parser.add_argument("--program", action="append", choices=sorted(PROGRAMS),
-                        help="only this program; may be repeated")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds: {options.rounds} is not accepted; 1 or more")
-    try:
-        cpus = {int(cpu) for cpu in options.cpus.split(",")}
-    except ValueError:
-        parser.error(f"--cpus: '{options.cpus}' is not accepted; numbers separated by commas")
-    if not cpus <= os.sched_getaffinity(0):
-        parser.error(f"--cpus: '{options.cpus}' is not accepted; this process may use "
-                     f"{sorted(os.sched_getaffinity(0))}")
-    programs = options.program or list(PROGRAMS)
-    libraries = allocators()
-    report(programs, libraries, measure(programs, libraries, options.rounds, cpus))
+    options = parse(sys.argv[1:])
+    found, missing = allocators.find(ROOT, os.environ.get("PEERS", ""))
+    chosen = allocators.select(found, options.allocators)
+    if missing and not options.allocators:
+        warn(f"not installed and left out: {', '.join(missing)}; harness/setup.sh peers")
+    if options.instructions:
+        folder = results_folder(options.output)
+        instructions.run(ALLOCS, chosen, cells.choose_cpus(options.cpus, 1)[:1], folder)
+        print(f"\nin {folder}: instructions.csv")
+        return 0
+    if options.start:
+        print(start.text(chosen, *start.measure(chosen, options.rounds or STARTS, cells.choose_cpus(options.cpus, 1)[:1])))
+        return 0
+    return compare(options, chosen)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_main(NAME, main))

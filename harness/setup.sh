@@ -10,7 +10,7 @@ Groups: run    build, measure and plot          (default)
         test   `make check`                     (default)
         lint   `make lint`
         vm     `make check-vm`, `make vm-matrix`
-        peers  other allocators to compare with
+        peers  other allocators to compare with, and valgrind to count instructions
         all    all of these
 EOF
 }
@@ -28,8 +28,8 @@ packages() {
     lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
     vm:apt) echo qemu-system-x86 busybox-static cpio zstd ;;
     vm:dnf) echo qemu-system-x86-core busybox cpio zstd dnf-plugins-core ;;
-    peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 ;;
-    peers:dnf) echo jemalloc mimalloc gperftools-libs ;;
+    peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
+    peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
     *) return 1 ;;
     esac
 }
