@@ -31,7 +31,7 @@ C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/allo
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
 
-.PHONY: all check check-vm vm-matrix bench-alloc lint format clean help
+.PHONY: all check check-vm check-vm-full vm-matrix bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -39,15 +39,15 @@ all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## 
 $(BUILD)/:
 	@mkdir -p $(BUILD)
 
-$(BUILD)/numa_alloc.o: alloc/numa_alloc.c | $(BUILD)/
-	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -c -o $@ $<
-
-alloc/numa_alloc.so: $(BUILD)/numa_alloc.o
-	$(CC) $(ALLOC_CFLAGS) -o $@.new $< $(ALLOC_LDFLAGS)
+alloc/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) $(DEPFLAGS) -MT $@ -o $@.new $< $(ALLOC_LDFLAGS)
 	@mv $@.new $@ # at once: a process may have the old one mapped
 
-# One object, so that a program that takes one function from it takes them all: malloc and free must
-# come from the same place.
+# For programs, not for shared libraries. One object: who takes one function from it takes them all, since
+# malloc and free must come from the same place.
+$(BUILD)/numa_alloc.o: alloc/numa_alloc.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) -fPIE -DNA_IN_PROGRAM=1 $(DEPFLAGS) -c -o $@ $<
+
 alloc/libnuma_alloc.a: $(BUILD)/numa_alloc.o
 	@rm -f $@
 	$(AR) rcs $@ $<
@@ -108,8 +108,11 @@ $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
 
-check-vm: all ## Boot a two-node virtual machine and test placement and a small sweep in it
+check-vm: all $(BUILD)/tests/refuse ## Boot a two-node virtual machine and test placement and a small sweep in it
 	tests/vm/check.sh
+
+check-vm-full: all $(BUILD)/tests/refuse ## Every policy's placement on 2- and 3-node machines, Linux 6.1 and 6.12
+	tests/vm/check.sh --full
 
 vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
 	tests/vm/matrix.sh

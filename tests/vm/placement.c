@@ -2,86 +2,24 @@
  * Asks the kernel where the blocks of a preloaded numa_alloc.so are, on a machine of at least two
  * nodes. Prints TAP without a plan; exit status 1 when a promise is broken, 2 for bad usage.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-enum { PAGE_BYTES = 4096, QUERY_PAGES = 1024, NODES = 2, MAX_BLOCKS = 20000 };
+#include "guest.h"
 
-static int failures;
-
-static void report(bool passed, const char *promise) {
-    printf("%s - %s\n", passed ? "ok" : "not ok", promise);
-    failures += !passed;
-}
+enum { NODES = 2, MAX_BLOCKS = 20000 };
 
 /* True when every page of the block is on `node`; says what is not. The block must have been
  * written. */
 static bool is_on_node(const void *block, size_t size_bytes, int node) {
-    uintptr_t first = (uintptr_t)block & ~(uintptr_t)(PAGE_BYTES - 1);
-    size_t count = ((uintptr_t)block + size_bytes - first + PAGE_BYTES - 1) / PAGE_BYTES;
-    void *pages[QUERY_PAGES];
-    int where[QUERY_PAGES];
+    struct page_count count = {0};
 
-    for (size_t done = 0; done < count;) {
-        size_t n = count - done < QUERY_PAGES ? count - done : QUERY_PAGES;
-
-        for (size_t i = 0; i < n; i++)
-            pages[i] = (void *)(first + (done + i) * PAGE_BYTES);
-        if (syscall(SYS_move_pages, 0, n, pages, NULL, where, 0) != 0) {
-            printf("# move_pages: %s\n", strerror(errno));
-            return false;
-        }
-        for (size_t i = 0; i < n; i++)
-            if (where[i] != node) {
-                printf("# block of %zu bytes: page %zu of %zu is on %d, not on node %d\n",
-                       size_bytes, done + i, count, where[i], node);
-                return false;
-            }
-        done += n;
-    }
-    return true;
-}
-
-/* The lowest CPU of a node, or -1. */
-static int cpu_of_node(int node) {
-    char path[64];
-    int cpu = -1;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/sys/devices/system/node/node%d/cpulist", node);
-    file = fopen(path, "r");
-    if (file == NULL)
-        return -1;
-    if (fscanf(file, "%d", &cpu) != 1)
-        cpu = -1;
-    fclose(file);
-    return cpu;
-}
-
-static cpu_set_t cpus_of_node(int node) {
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu_of_node(node), &set);
-    return set;
-}
-
-static void run_on_node(int node) {
-    cpu_set_t set = cpus_of_node(node);
-
-    if (sched_setaffinity(0, sizeof set, &set) != 0) {
-        perror("placement: sched_setaffinity");
-        exit(2);
-    }
+    if (!count_pages(&count, block, size_bytes))
+        return false;
+    if (count.on_node[node] != count.all)
+        printf("# block of %zu bytes: %zu of %zu pages are on node %d\n", size_bytes,
+               count.on_node[node], count.all, node);
+    return count.on_node[node] == count.all;
 }
 
 /* What is allocated together and looked at together. */
@@ -96,14 +34,8 @@ static void allocate(struct blocks *blocks, size_t size_bytes, size_t count) {
     blocks->size_bytes = size_bytes;
     blocks->count = count;
     blocks->first = 0;
-    for (size_t i = 0; i < count; i++) {
-        blocks->block[i] = malloc(size_bytes);
-        if (blocks->block[i] == NULL) {
-            printf("Bail out! malloc(%zu) failed\n", size_bytes);
-            exit(1);
-        }
-        memset(blocks->block[i], 1, size_bytes);
-    }
+    for (size_t i = 0; i < count; i++)
+        blocks->block[i] = written_block(size_bytes);
 }
 
 static void release(struct blocks *blocks) {
@@ -273,31 +205,17 @@ static void check_fork(int node) {
            "a forked child's blocks are on the node");
 }
 
-/* The policy that /proc/self/numa_maps gives for the mapping that holds `address`. */
-static void numa_maps_policy(const void *address, char policy[64]) {
-    FILE *file = fopen("/proc/self/numa_maps", "r");
-    char line[1024], found[64];
-    unsigned long start;
-
-    strcpy(policy, "(none)");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "%lx %63s", &start, found) == 2 && start <= (uintptr_t)address)
-            strcpy(policy, found);
-    if (file != NULL)
-        fclose(file);
-}
-
 static void check_numa_maps(const char *expected) {
-    char policy[64];
+    struct mapping mapping;
     bool passed = true;
 
     for (size_t size = 64; size <= 16 << 20; size <<= 6) {
         unsigned char *block = malloc(size);
 
         *block = 1;
-        numa_maps_policy(block, policy);
-        if (strcmp(policy, expected) != 0) {
-            printf("# block of %zu bytes: numa_maps says %s, not %s\n", size, policy, expected);
+        if (!numa_maps_of(block, &mapping) || strcmp(mapping.policy, expected) != 0) {
+            printf("# block of %zu bytes: numa_maps says %s, not %s\n", size, mapping.policy,
+                   expected);
             passed = false;
         }
         free(block);
@@ -347,19 +265,20 @@ static void check_local(int node) {
 static void check_first_touch(void) {
     size_t size = 16 << 20;
     unsigned char *block;
-    char policy[64];
+    struct mapping mapping;
+    bool found;
 
     run_on_node(0);
     block = malloc(size);
     memset(block, 1, size / 2);
     run_on_node(1);
     memset(block + size / 2, 1, size / 2);
-    numa_maps_policy(block, policy);
+    found = numa_maps_of(block, &mapping);
     report(is_on_node(block, size / 4, 0), "pages first touched from node 0 are there");
     /* A huge page across the middle belongs to who touched it first. */
     report(is_on_node(block + size * 3 / 4, size / 4, 1),
            "pages first touched from node 1 are there");
-    report(strcmp(policy, "default") == 0, "numa_maps shows no policy");
+    report(found && strcmp(mapping.policy, "default") == 0, "numa_maps shows no policy");
     free(block);
 }
 
