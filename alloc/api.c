@@ -152,3 +152,12 @@ exported int na_stats_json(int fd) {
 exported size_t na_purge(void) {
     return atomic_load(&na.ready) ? na_trim() : 0;
 }
+
+/* --- linked into a program ----------------------------------------------------------------- */
+
+/* libnuma_alloc.a cannot ask the loader to be set up first, as the shared library does (process.c
+ * says why); a program's own .preinit_array runs before the constructors of every library. */
+#ifdef NA_IN_PROGRAM
+__attribute__((section(".preinit_array"),
+               used)) static void (*const set_up_first)(void) = set_up_before_main;
+#endif
