@@ -5,7 +5,9 @@
  */
 #include "promises.h"
 
+#include <limits.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 /* How the program is started again. */
@@ -54,6 +56,10 @@ static void start_refused(const void *settings_pointer, const char *role) {
 
 static void start_work(const void *settings) {
     start_refused(settings, "work");
+}
+
+static void start_first_touch(const void *settings) {
+    start_refused(settings, "first_touch");
 }
 
 static void start_little_work(const void *settings) {
@@ -120,38 +126,123 @@ static size_t count_of_threads(void) {
     return threads == NULL ? 0 : strtoul(threads + strlen("Threads:"), NULL, 10);
 }
 
-/* Prints a line for each promise that does not hold. */
-static int work(void) {
-    cpu_set_t before, after;
-    sigset_t mask_before, mask_after;
-    bool affinity_known = sched_getaffinity(0, sizeof before, &before) == 0;
-    sigprocmask(SIG_BLOCK, NULL, &mask_before);
-    if (syscall(SYS_mbind, 0, 0, 0, 0, 0, 0) == 0)
-        puts("the filter is not in force");
-    errno = 77;
-    if (failures_up_to(40 * MIB) != 0)
-        puts("blocks");
-    if (errno != 77)
-        puts("errno");
-    if (run_threads(4, failures_of_thread, NULL) != 0)
-        puts("blocks of threads");
-    if (in_child(failures_of_child, NULL) != 0)
-        puts("blocks of a forked child");
-    malloc_trim(0);
-    if (failures_up_to(4 * MIB) != 0)
-        puts("blocks after malloc_trim");
-    sigprocmask(SIG_BLOCK, NULL, &mask_after);
+static _Atomic(int) child_signals;
+
+static void count_child_signal(int signal_number) {
+    (void)signal_number;
+    child_signals++;
+}
+
+/* The next child to end is the one that this program started, whatever others touch memory. */
+static void *wait_for_child(void *child_pointer) {
+    return (void *)(size_t)(waitpid(-1, NULL, 0) != *(pid_t *)child_pointer);
+}
+
+static size_t failures_beside_a_child(void) {
+    pthread_t waiter;
+    void *failed = NULL;
+    pid_t child = fork();
+    if (child < 0)
+        return 1;
+    if (child == 0) {
+        usleep(20000); /* for the waiter to wait while memory is touched */
+        _exit(0);
+    }
+    if (pthread_create(&waiter, NULL, wait_for_child, &child) != 0)
+        return 1;
+    size_t failures = failures_up_to(4 * MIB);
+    pthread_join(waiter, &failed);
+    return failures + (size_t)failed;
+}
+
+/* Placing must not take more stack than the smallest thread has. */
+static size_t failures_on_a_small_stack(void) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *failed = NULL;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN);
+    int error = pthread_create(&thread, &attributes, failures_of_thread, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error != 0)
+        return 1;
+    pthread_join(thread, &failed);
+    return (size_t)failed;
+}
+
+static bool same_signal_mask(const sigset_t *before) {
+    sigset_t now;
+    sigprocmask(SIG_BLOCK, NULL, &now);
     for (int signal_number = 1; signal_number < NSIG; signal_number++)
-        if (sigismember(&mask_before, signal_number) != sigismember(&mask_after, signal_number))
-            printf("mask of signal %d\n", signal_number);
-    if (affinity_known && (sched_getaffinity(0, sizeof after, &after) != 0 ||
-                           memcmp(&before, &after, sizeof before) != 0))
-        puts("affinity");
-    if (count_of_threads() != 1)
-        puts("a thread stays");
-    if (waitpid(-1, NULL, WNOHANG | __WALL) != -1 || errno != ECHILD)
-        puts("a child stays");
+        if (sigismember(before, signal_number) != sigismember(&now, signal_number))
+            return false;
+    return true;
+}
+
+static bool same_affinity(const cpu_set_t *before) {
+    cpu_set_t now;
+    return sched_getaffinity(0, sizeof now, &now) == 0 && memcmp(before, &now, sizeof now) == 0;
+}
+
+/* Says which promise does not hold. */
+static void expect(bool holds, const char *promise) {
+    if (!holds)
+        puts(promise);
+}
+
+static int work(void) {
+    cpu_set_t affinity;
+    sigset_t signal_mask;
+    signal(SIGCHLD, count_child_signal);
+    sigprocmask(SIG_BLOCK, NULL, &signal_mask);
+    expect(sched_getaffinity(0, sizeof affinity, &affinity) == 0, "affinity is known");
+    expect(syscall(SYS_mbind, 0, 0, 0, 0, 0, 0) != 0, "the filter is in force");
+    errno = 77;
+    expect(failures_up_to(40 * MIB) == 0, "blocks are good");
+    expect(errno == 77, "errno stays");
+    expect(run_threads(4, failures_of_thread, NULL) == 0, "threads' blocks are good");
+    expect(failures_on_a_small_stack() == 0, "blocks are good on a small stack");
+    expect(child_signals == 0, "no signal comes of it");
+    expect(in_child(failures_of_child, NULL) == 0, "a forked child's blocks are good");
+    malloc_trim(0);
+    expect(failures_up_to(4 * MIB) == 0, "blocks are good after malloc_trim");
+    expect(failures_beside_a_child() == 0, "wait returns the program's own child");
+    expect(child_signals == 2, "each child of the program sends its signal");
+    expect(same_signal_mask(&signal_mask), "the signal mask stays");
+    expect(same_affinity(&affinity), "the affinity stays");
+    expect(count_of_threads() == 1, "no thread stays");
+    expect(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD, "no child stays");
     puts("done");
+    return 0;
+}
+
+/* True when all of a block's kernel pages but those of its ends are in memory. */
+static bool is_resident(const char *block, size_t size_bytes) {
+    static unsigned char in_memory[64 * MIB / PAGE_BYTES];
+    uintptr_t start = ((uintptr_t)block + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    size_t pages = size_bytes / PAGE_BYTES - 1;
+    if (mincore((void *)start, pages * PAGE_BYTES, in_memory) != 0)
+        return false;
+    for (size_t i = 0; i < pages; i++)
+        if ((in_memory[i] & 1) == 0)
+            return false;
+    return true;
+}
+
+/* Says of three large blocks (a span, the span again after its memory went back to the kernel, a
+ * mapping of its own) and of one grown in place whether they were in memory before their use. */
+static int first_touch(void) {
+    const size_t sizes[] = {3 * MIB, 3 * MIB, 50 * MIB};
+    for (size_t i = 0; i < 3; i++) {
+        char *block = malloc(sizes[i]);
+        printf("%d ", is_resident(block, sizes[i]));
+        if (i == 2)
+            block = realloc(block, 60 * MIB);
+        if (i == 2)
+            printf("%d\n", is_resident(block, 60 * MIB));
+        free(block);
+        malloc_trim(0);
+    }
     return 0;
 }
 
@@ -176,16 +267,34 @@ static size_t lines_of(const char *text) {
     return lines;
 }
 
-/* All policies that this machine can be asked for; `none` asks the kernel nothing. */
+/* The nodes a file of sysfs lists, as text; empty where that cannot be read. */
+static void nodes_in(const char *file, char text[256]) {
+    char path[64];
+    snprintf(path, sizeof path, "/sys/devices/system/node/%s", file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, 255);
+    if (fd >= 0)
+        close(fd);
+    text[length > 0 ? length : 0] = '\0';
+}
+
+/* All policies that this machine can be asked for, of nodes where a helper can run; `none` asks the
+ * kernel nothing. */
 static const char *policy_of(size_t index) {
     static char text[32];
-    static const char *const with_a_node[] = {"bind:%d", "preferred:%d", "weighted:%d=7"};
-    static const char *const without[] = {"interleave:all", "local"};
-    if (index < 3) {
-        snprintf(text, sizeof text, with_a_node[index], lowest_node());
-        return text;
-    }
-    return index < 5 ? without[index - 3] : NULL;
+    static const char *const of_a_node[] = {"bind:%d", "preferred:%d", "weighted:%d=7",
+                                            "interleave:%d"};
+    char with_memory[256], with_cpus[256];
+    nodes_in("has_memory", with_memory);
+    nodes_in("has_cpu", with_cpus);
+    if (index == 3 && strcmp(with_memory, with_cpus) == 0)
+        return "interleave:all";
+    if (index == 4)
+        return "local";
+    if (index > 4)
+        return NULL;
+    snprintf(text, sizeof text, of_a_node[index], lowest_node());
+    return text;
 }
 
 static void assert_works(struct run *run, const struct settings *settings) {
@@ -250,6 +359,29 @@ static void a_small_program_stays_small(void **state) {
     }
 }
 
+/* The node's helper has touched memory before the program can, or, where none can, nobody has. */
+static void a_helper_touches_memory_first_where_it_can(void **state) {
+    (void)state;
+    struct run run;
+    for (size_t i = 0; policy_of(i) != NULL; i++) {
+        run_self(&run, "unused", NULL, start_first_touch,
+                 &(struct settings){.error = "EPERM", .policy = policy_of(i)});
+        if (strcmp(run.out, "1 1 1 1\n") != 0)
+            fail_msg("%s: %s", policy_of(i), run.out);
+        assert_non_null(strstr(run.err, "a helper"));
+    }
+    static const char *const cannot[] = {"+populate", "+sched_setaffinity"};
+    for (size_t i = 0; i < 2; i++) {
+        run_self(&run, "unused", NULL, start_first_touch,
+                 &(struct settings){.error = "EPERM", .also = {cannot[i]}});
+        assert_string_equal(run.out, "0 0 0 0\n");
+        assert_null(strstr(run.err, "a helper"));
+    }
+    run_self(&run, "unused", NULL, start_first_touch,
+             &(struct settings){.error = "EPERM", .policy = "none"});
+    assert_string_equal(run.out, "0 0 0 0\n");
+}
+
 static void nothing_is_said_when_silent(void **state) {
     (void)state;
     for (size_t i = 0; policy_of(i) != NULL; i++) {
@@ -290,6 +422,8 @@ static int try_filter(void *unused) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "work") == 0)
         return work();
+    if (argc > 1 && strcmp(argv[1], "first_touch") == 0)
+        return first_touch();
     if (argc > 1 && strcmp(argv[1], "little_work") == 0)
         return little_work();
     if (in_child(try_filter, NULL) == 125) {
@@ -301,6 +435,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_warning_names_the_refusal),
         cmocka_unit_test(blocks_are_good_where_no_helper_can_touch_them),
         cmocka_unit_test(a_small_program_stays_small),
+        cmocka_unit_test(a_helper_touches_memory_first_where_it_can),
         cmocka_unit_test(nothing_is_said_when_silent),
         cmocka_unit_test(the_program_is_aborted_when_asked),
         cmocka_unit_test(policy_none_is_not_refused),

@@ -12,8 +12,11 @@ setup_file() {
     export NUMA_RUN="$BATS_FILE_TMPDIR/numa_run" REFUSE="$BATS_FILE_TMPDIR/refuse"
     seq 1 200000 | awk '{ print ($1 * 7919) % 1000003, "line", $1 }' >"$BATS_FILE_TMPDIR/lines"
     export LINES_FILE="$BATS_FILE_TMPDIR/lines"
-    node=$(sed 's/[-,].*//' /sys/devices/system/node/has_memory 2>/dev/null || echo 0)
-    export POLICIES="bind:$node preferred:$node weighted:$node=3 interleave:all local"
+    # Of nodes with CPUs, on which memory can be touched first.
+    local nodes=/sys/devices/system/node node list=all
+    node=$(sed 's/[-,].*//' $nodes/has_memory 2>/dev/null || echo 0)
+    cmp -s $nodes/has_memory $nodes/has_cpu || list=$node
+    export POLICIES="bind:$node preferred:$node weighted:$node=3 interleave:$list local"
 }
 
 setup() {
@@ -25,8 +28,9 @@ setup() {
 
 # Runs a program plainly and, refused $1 and with numa_run's options up to --, behind the filter; stdout and
 # status must be the same. Leaves what the latter said in `refused.err`.
-same_where_refused() { # $1: EPERM or ENOSYS, options..., --, command...
-    local refusal=$1 options=()
+same_where_refused() { # $1: words for `refuse`, options..., --, command...
+    local refusal options=()
+    read -r -a refusal <<<"$1"
     shift
     while [ "$1" != -- ]; do
         options+=("$1")
@@ -34,8 +38,8 @@ same_where_refused() { # $1: EPERM or ENOSYS, options..., --, command...
     done
     shift
     "$@" >plain.out
-    "$REFUSE" "$refusal" "$NUMA_RUN" "${options[@]}" -- "$@" >refused.out 2>refused.err || {
-        echo "$refusal ${options[*]}: status $?, stderr: $(head -c 500 refused.err)"
+    "$REFUSE" "${refusal[@]}" "$NUMA_RUN" "${options[@]}" -- "$@" >refused.out 2>refused.err || {
+        echo "${refusal[*]} ${options[*]}: status $?, stderr: $(head -c 500 refused.err)"
         return 1
     }
     [ -s plain.out ]
@@ -103,25 +107,34 @@ print(len(objects), sum(len(str(o)) for o in objects[::7]))'
     done
 }
 
-@test "the statistics name the refusal and its errno" {
-    for policy in $POLICIES; do
-        while read -r refusal number; do
-            same_where_refused "$refusal" --policy "$policy" --on-error silent --stats "$PWD/stats.json" \
-                -- sort "$LINES_FILE"
-            /usr/bin/python3 - "$number" "$policy" <<'PYTHON'
+# Fails unless the pools that were used tell of errno $1 and of memory placed as $2, and no other does.
+statistics_tell() {
+    /usr/bin/python3 - "$1" "$2" <<'PYTHON'
 import json, sys
 
-stats = json.load(open("stats.json"))
-refused = [node for node in stats["nodes"] if node["refusals"] > 0]
-assert refused, stats
-assert {node["refusal_errno"] for node in refused} == {int(sys.argv[1])}, refused
-assert not any(node["in_force"] for node in refused), refused
-for node in stats["nodes"]:
-    used = node["peak_committed_bytes"] > 0
-    assert node in refused or node["policy"] == "none" or not used, node
+pools = json.load(open("stats.json"))["nodes"]
+refused = [pool for pool in pools if pool["refusals"] > 0]
+assert refused, pools
+for pool in refused:
+    assert pool["refusal_errno"] == int(sys.argv[1]), pool
+    assert pool["placing"] == sys.argv[2], pool
+    assert not pool["in_force"], pool
+for pool in pools:
+    assert pool in refused or pool["peak_committed_bytes"] == 0, pool
 PYTHON
-        done <<<'EPERM 1
-ENOSYS 38'
+}
+
+@test "the statistics name the refusal, its errno and what is done instead" {
+    for policy in $POLICIES; do
+        options=(--policy "$policy" --on-error silent --stats "$PWD/stats.json")
+        same_where_refused EPERM "${options[@]}" -- sort "$LINES_FILE"
+        statistics_tell 1 touched
+        same_where_refused ENOSYS "${options[@]}" -- sort "$LINES_FILE"
+        statistics_tell 38 touched
+        same_where_refused "EPERM +sched_setaffinity" "${options[@]}" -- sort "$LINES_FILE"
+        statistics_tell 1 plain
+        same_where_refused "ENOSYS +populate" "${options[@]}" -- sort "$LINES_FILE"
+        statistics_tell 38 plain
     done
 }
 
