@@ -39,8 +39,9 @@ def panel(axes, summary, title, estimates, show_names):
         if end > 0.8 * SCALE_END:  # inside, where there is room
             axes.text(0.05, at, f"{estimate.value:.2f}{beyond}{note}", va="center", fontsize=6.5)
         else:
-            axes.text(max(end, high) + 0.03, at, f"{estimate.value:.2f}{note}", va="center", fontsize=6.5)
-    axes.axvline(1, color="#111111", linewidth=0.7, linestyle=(0, (3, 2)))
+            axes.text(max(end, high) + 0.03, at, f"{estimate.value:.2f}{note}", va="center", fontsize=6.5,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+    axes.axvline(1, color="#111111", linewidth=0.7, linestyle=(0, (3, 2)), zorder=0.5)
     axes.set_xlim(0, SCALE_END)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xticks((0, 0.5, 1, 1.5, 2))
@@ -70,10 +71,11 @@ def draw(path, summary, subtitle):
     columns = min(PANELS_A_ROW, len(wanted))
     rows = -(-len(wanted) // columns)
     panel_height = BAR_INCHES * len(summary.allocators) + AROUND_INCHES
-    width, height = max(PANEL_INCHES * columns + 0.8, 8), panel_height * rows + 1.2
+    names_inches = 0.3 + 0.055 * max(map(len, summary.allocators))
+    width, height = max(PANEL_INCHES * columns + names_inches, 8), panel_height * rows + 1.2
     figure = Figure(figsize=(width, height), dpi=120)
     grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={
-        "left": 1.0 / width, "right": 1 - 0.15 / width, "top": 1 - 0.85 / height, "bottom": 0.35 / height,
+        "left": names_inches / width, "right": 1 - 0.15 / width, "top": 1 - 0.85 / height, "bottom": 0.35 / height,
         "hspace": AROUND_INCHES / (panel_height - AROUND_INCHES), "wspace": 0.08})
     for at, axes in enumerate(grid.flat):
         if at < len(wanted):

@@ -42,8 +42,8 @@ def count(allocs, allocator, size_bytes, operations, cpus):
     """Instructions outside bench/allocs itself."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "callgrind.out")
-        argv = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", "--compress-pos=no", allocs, "--csv",
-                "--operations", str(operations), "--size", str(size_bytes), PAIR)
+        argv = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={path}",
+                f"--log-file={folder}/log", allocs, "--csv", "--operations", str(operations), "--size", str(size_bytes), PAIR)
         _, _, out = execute(argv, allocator.environment(), b"", cpus)
         row = next(csv.DictReader(io.StringIO(out.decode())))
         if row["allocator"] != allocator.reported_name():

@@ -56,15 +56,16 @@ def geometric_mean(ratios_by_cell):
 
 @dataclass(frozen=True)
 class Row:
-    """One cell under one allocator. Ratios are None when the other side is missing."""
+    """One cell under one allocator. None where something is missing."""
 
     cell: object
     label: str
-    time: Estimate | None  # seconds
+    seconds: Estimate | None
     time_ratio: Estimate | None  # to the base
-    to_best_peer: float | None  # of the medians of time ratios
+    best_peer: str | None  # the fastest peer beside this one
+    to_best_peer: Estimate | None
     peak_bytes: float | None
-    peak_ratio: Estimate | None
+    peak_ratio: Estimate | None  # to the base
     failed: str | None
 
 
@@ -72,33 +73,31 @@ class Summary:
     """All rows and means of a set of samples; `base` is the label that ratios are to."""
 
     def __init__(self, cells, allocators, samples, base):
-        self.cells, self.allocators, self.base = cells, allocators, base
-        self.ratios = {metric: self.pair_all(samples, metric) for metric in ("wall_time", "peak_memory")}
-        self.rows = [self.row(samples, cell, label) for cell in cells for label in allocators]
+        self.cells, self.allocators, self.samples, self.base = cells, allocators, samples, base
+        self.rows = [self.row(cell, label) for cell in cells for label in allocators]
 
-    def pair_all(self, samples, metric):
-        values = samples.values[metric]
-        pairs = {(cell.id, label): paired(values[cell.id, label], values[cell.id, self.base])
-                 for cell in self.cells for label in self.allocators
-                 if (cell.id, label) in values and (cell.id, self.base) in values}
-        return {key: ratios for key, ratios in pairs.items() if ratios}
+    def ratios(self, metric, cell, label, other):
+        """Of one cell, round by round; empty where either has none."""
+        values = self.samples.values[metric]
+        return paired(values.get((cell.id, label), {}), values.get((cell.id, other), {}))
 
-    def best_peer(self, cell, other_than=None):
-        """The peer with the least time in a cell and its ratio; None when there is no peer."""
-        ratios = {label: float(numpy.median(self.ratios["wall_time"][cell.id, label]))
-                  for label, allocator in self.allocators.items()
-                  if allocator.is_peer and label != other_than and (cell.id, label) in self.ratios["wall_time"]}
-        return min(ratios.items(), key=lambda item: item[1]) if ratios else None
+    def estimate(self, metric, cell, label, other):
+        ratios = self.ratios(metric, cell, label, other)
+        return median(ratios) if ratios else None
 
-    def row(self, samples, cell, label):
-        key = cell.id, label
-        seconds, peaks = (list(samples.values[metric].get(key, {}).values()) for metric in ("wall_time", "peak_memory"))
-        time_ratios, peak_ratios = self.ratios["wall_time"].get(key), self.ratios["peak_memory"].get(key)
-        time_ratio, best = median(time_ratios) if time_ratios else None, self.best_peer(cell, label)
-        return Row(cell, label, median(seconds) if seconds else None, time_ratio,
-                   time_ratio.value / best[1] if time_ratio and best else None,
-                   float(numpy.median(peaks)) if peaks else None, median(peak_ratios) if peak_ratios else None,
-                   samples.failed.get(key))
+    def best_peer(self, cell, label):
+        """The peer beside `label` with the least median time in a cell; None when there is none."""
+        times = {peer: numpy.median(list(self.samples.values["wall_time"][cell.id, peer].values()))
+                 for peer, allocator in self.allocators.items()
+                 if allocator.is_peer and peer != label and (cell.id, peer) in self.samples.values["wall_time"]}
+        return min(times, key=times.get, default=None)
+
+    def row(self, cell, label):
+        key, best = (cell.id, label), self.best_peer(cell, label)
+        seconds, peaks = (list(self.samples.values[metric].get(key, {}).values()) for metric in ("wall_time", "peak_memory"))
+        return Row(cell, label, median(seconds) if seconds else None, self.estimate("wall_time", cell, label, self.base),
+                   best, self.estimate("wall_time", cell, label, best), float(numpy.median(peaks)) if peaks else None,
+                   self.estimate("peak_memory", cell, label, self.base), self.samples.failed.get(key))
 
     def groups(self):
         """{heading: cells}: each number of threads, the programs, and all."""
@@ -107,12 +106,13 @@ class Summary:
             groups.setdefault(cell.group, []).append(cell)
         return {**groups, "all": self.cells} if len(groups) > 1 else groups
 
-    def mean(self, metric, cells, label):
-        """The geometric mean of an allocator's ratios, and in how many of the cells it has one."""
-        ratios = [self.ratios[metric][cell.id, label] for cell in cells if (cell.id, label) in self.ratios[metric]]
+    def mean(self, metric, cells, label, other=None):
+        """The geometric mean of the ratios to another allocator (the base), and in how many cells both have one."""
+        ratios = [self.ratios(metric, cell, label, other or self.base) for cell in cells]
+        ratios = [of_cell for of_cell in ratios if of_cell]
         return geometric_mean(ratios), len(ratios)
 
     def worst(self, label):
         """The row with the largest ratio to the best other peer, or to the base where there is none."""
         rows = [row for row in self.rows if row.label == label and row.time_ratio]
-        return max(rows, key=lambda row: row.to_best_peer or row.time_ratio.value, default=None)
+        return max(rows, key=lambda row: (row.to_best_peer or row.time_ratio).value, default=None)

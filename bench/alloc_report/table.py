@@ -4,8 +4,11 @@ import csv
 
 from numa_report.errors import whole_file
 
-COLUMNS = ("cell", "group", "allocator", "policy", "base", "wall_s", "wall_s_low", "wall_s_high", "ratio", "ratio_low",
-           "ratio_high", "to_best_peer", "peak_bytes", "peak_ratio", "peak_ratio_low", "peak_ratio_high", "failed")
+from .allocators import OURS
+
+COLUMNS = ("cell", "group", "allocator", "policy", "wall_s", "wall_s_low", "wall_s_high", "base", "ratio", "ratio_low",
+           "ratio_high", "best_peer", "to_best_peer", "to_best_peer_low", "to_best_peer_high", "peak_bytes", "peak_ratio",
+           "peak_ratio_low", "peak_ratio_high", "failed")
 
 
 def spread(estimate, digits=3):
@@ -16,47 +19,62 @@ def number(value, digits=3):
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def both(estimate):
+    """`0.431 (0.425-0.440)`"""
+    return f"{estimate.value:.3f} ({spread(estimate)})" if estimate else "-"
+
+
 def cells_text(summary):
     """One line for each cell and allocator."""
-    width = max(map(len, summary.allocators)) + 1
-    lines = [f"{'cell':<24}{'allocator':<{width}}{'wall s':>8}{'95 %':>14}{f'to {summary.base}':>14}{'95 %':>14}"
-             f"{'to best peer':>14}{'peak MiB':>10}{'to ' + summary.base:>14}"]
+    width, base = label_width(summary), summary.base
+    lines = [f"{'cell':<24}{'':<{width}}{'wall s (95 %)':>22}{f'to {base} (95 %)':>22}{'to best other peer (95 %)':>40}"
+             f"{'peak MiB':>10}{f'to {base}':>11}"]
     for row in summary.rows:
+        start = f"{row.cell.id:<24}{row.label:<{width}}"
         if row.failed:
-            lines.append(f"{row.cell.id:<24}{row.label:<{width}}failed: {row.failed}")
-        elif row.time:
-            ratio, peak = row.time_ratio and row.time_ratio.value, row.peak_bytes and row.peak_bytes / 2**20
-            lines.append(f"{row.cell.id:<24}{row.label:<{width}}{row.time.value:>8.3f}{spread(row.time):>14}{number(ratio):>14}"
-                         f"{spread(row.time_ratio):>14}{number(row.to_best_peer):>14}{number(peak, 1):>10}"
-                         f"{number(row.peak_ratio and row.peak_ratio.value):>14}")
+            lines.append(f"{start}failed: {row.failed}")
+        elif row.seconds:
+            best = f"{both(row.to_best_peer)} {row.best_peer}" if row.best_peer else "-"
+            lines.append(f"{start}{both(row.seconds):>22}{both(row.time_ratio):>22}{best:>40}"
+                         f"{number(row.peak_bytes and row.peak_bytes / 2**20, 1):>10}"
+                         f"{number(row.peak_ratio and row.peak_ratio.value):>11}")
     return lines
 
 
-def means_text(summary, metric, title):
-    """Geometric means: a line for each allocator, a column for each group."""
-    groups = summary.groups()
-    width = max(map(len, summary.allocators)) + 1
-    lines = [f"geometric mean of {title}, ratio to {summary.base} (95 %)",
-             f"{'':<{width}}" + "".join(f"{f'{name}, {len(cells)} cells':>26}" for name, cells in groups.items())]
-    for label in summary.allocators:
-        line = f"{label:<{width}}"
-        for cells in groups.values():
-            mean, count = summary.mean(metric, cells, label)
-            few = "" if count == len(cells) else f" of {count}"
-            line += f"{f'{number(mean and mean.value)} ({spread(mean)}){few}':>26}"
-        lines.append(line)
+def label_width(summary):
+    return max(map(len, summary.allocators)) + 1
+
+
+def means_line(summary, metric, label, other):
+    line = f"{other or label:<{label_width(summary)}}"
+    for cells in summary.groups().values():
+        mean, count = summary.mean(metric, cells, label, other)
+        few = f" of {count}" if mean and count < len(cells) else ""
+        line += f"{both(mean) + few:>29}"
+    return line
+
+
+def means_text(summary, metric, what):
+    """Geometric means: a line for each allocator, a column for each group of cells."""
+    head = f"{'':<{label_width(summary)}}" + "".join(
+        f"{f'{name}, {len(cells)} cells':>29}" for name, cells in summary.groups().items())
+    lines = [f"geometric mean of {what}, ratio to {summary.base} (95 %)", head]
+    lines += [means_line(summary, metric, label, None) for label in summary.allocators]
+    for ours in (label for label, allocator in summary.allocators.items() if allocator.name == OURS):
+        others = [label for label in summary.allocators if label not in (ours, summary.base)]
+        if others:
+            lines += ["", f"{ours}: geometric mean of {what}, ratio to each of (95 %)", head]
+            lines += [means_line(summary, metric, ours, other) for other in others]
     return lines
 
 
 def worst_text(summary):
-    lines = ["worst cell of each allocator (time to the best other peer's)"]
-    width = max(map(len, summary.allocators)) + 1
+    lines = ["worst cell of each allocator: time to the best other peer's (95 %)"]
     for label in summary.allocators:
         row = summary.worst(label)
         if row is not None:
-            best = summary.best_peer(row.cell, label)
-            ratio = f"{row.to_best_peer:.3f} of {best[0]}" if best else f"{row.time_ratio.value:.3f} of {summary.base}"
-            lines.append(f"{label:<{width}}{row.cell.id:<24}{ratio}")
+            lines.append(f"{label:<{label_width(summary)}}{row.cell.id:<24}{both(row.to_best_peer or row.time_ratio)} "
+                         f"{row.best_peer or summary.base}")
     return lines
 
 
@@ -66,13 +84,14 @@ def text(summary):
 
 
 def write_csv(path, summary):
+    def three(estimate):
+        return (estimate.value, estimate.low, estimate.high) if estimate else ("", "", "")
+
     with whole_file(path, newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in summary.rows:
             allocator = summary.allocators[row.label]
-            estimates = [value for estimate in (row.time, row.time_ratio)
-                         for value in ((estimate.value, estimate.low, estimate.high) if estimate else ("", "", ""))]
-            peak = (row.peak_ratio.value, row.peak_ratio.low, row.peak_ratio.high) if row.peak_ratio else ("", "", "")
-            writer.writerow([row.cell.id, row.cell.group, allocator.name, allocator.policy or "", summary.base, *estimates,
-                             row.to_best_peer or "", row.peak_bytes or "", *peak, row.failed or ""])
+            writer.writerow([row.cell.id, row.cell.group, allocator.name, allocator.policy or "", *three(row.seconds),
+                             summary.base, *three(row.time_ratio), row.best_peer or "", *three(row.to_best_peer),
+                             row.peak_bytes or "", *three(row.peak_ratio), row.failed or ""])
