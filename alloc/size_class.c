@@ -31,14 +31,12 @@ static inline size_t size_class_bytes(unsigned size_class) {
     return ((size_t)1 << log2) + ((size_t)(step % 8 + 1) << (log2 - 3));
 }
 
-/* The smallest class that holds `size` bytes and whose block size is a multiple of `alignment`, so
- * that every block of its pages, which start at multiples of their own size, is aligned.
- * SIZE_CLASSES when there is none. */
+/* The smallest class that holds `size` bytes and whose block size is a multiple of `alignment` (a
+ * power of two), so that every block of its pages, which start at multiples of 64 KiB, is aligned.
+ * Rounding up to the alignment is enough: where classes are closer than that, each multiple of it
+ * is one; elsewhere all are multiples. SIZE_CLASSES when there is none. */
 static inline unsigned size_class_aligned(size_t size, size_t alignment) {
     if (size > CLASS_SIZE_MAX || alignment > CLASS_SIZE_MAX)
         return SIZE_CLASSES;
-    unsigned size_class = size_class_of(size > alignment ? size : alignment);
-    while (size_class < SIZE_CLASSES && (size_class_bytes(size_class) & (alignment - 1)) != 0)
-        size_class++;
-    return size_class;
+    return size_class_of(align_up(size == 0 ? 1 : size, alignment));
 }
