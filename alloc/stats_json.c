@@ -70,7 +70,7 @@ static const char *pool_policy_name(const struct pool *pool) {
 
 static const char *placing_name(const struct pool *pool) {
     static const char *const names[] = {"asked", "touched", "plain"};
-    return names[pool->placing];
+    return names[atomic_load(&pool->placing)];
 }
 
 /* Whether the pool is one the policy uses, or has been used by name. */
@@ -127,6 +127,9 @@ static void json_pool(struct json *json, const struct pool *pool, uint64_t strid
     json_string(json, "placing", placing_name(pool), ", ");
     json_number(json, "refusals", refusals, ", ");
     json_number(json, "refusal_errno", (uint64_t)atomic_load(&pool->policy_errno), ",\n     ");
+    json_number(json, "touched_bytes", atomic_load(&pool->touched_bytes), ", ");
+    json_number(json, "touch_failures", atomic_load(&pool->touch_failures), ", ");
+    json_number(json, "touch_errno", (uint64_t)atomic_load(&pool->touch_errno), ",\n     ");
     json_number(json, "arenas", pool->arenas, ", ");
     json_number(json, "arena_bytes", pool->arena_bytes, ", ");
     json_number(json, "segments", pool->segments, ", ");

@@ -60,7 +60,7 @@ static void text_of(const char *name, char *text, size_t capacity) {
 
 /* True when a Python expression over `stats`, the file's one JSON object, is. */
 static void assert_json(const char *name, const char *expression) {
-    char command[1024];
+    char command[2048];
     snprintf(command, sizeof command,
              "env -u LD_PRELOAD python3 -c '\nimport json, sys\n"
              "stats = json.load(open(sys.argv[1]))\n"
@@ -114,6 +114,67 @@ static void statistics_name_the_policy_and_the_node(void **state) {
              "stats[\"policy\"] == \"bind:%d\" and [n[\"node\"] for n in stats[\"nodes\"]] == [%d]",
              lowest_node(), lowest_node());
     assert_json("policy.json", expression);
+}
+
+static void settings_and_limits_are_told(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "settings.json");
+    setenv("NUMA_ALLOC_MIN_SIZE", "64K", 1);
+    assert_int_equal(end_of(start("allocate", path, NULL)), 0);
+    unsetenv("NUMA_ALLOC_MIN_SIZE");
+    assert_json("settings.json",
+                "stats[\"min_size_bytes\"] == 65536 and stats[\"pages\"] == \"default\" "
+                "and 10 < stats[\"mappings\"] < stats[\"mappings_max\"] "
+                "and stats[\"live_bytes\"] > 25000000");
+}
+
+/* The expression over every pool's `node`, that its pages are told in whole and where they were
+ * asked for. */
+#define PLACED                                                                                     \
+    "all(c[\"on_node_pages\"] + c[\"elsewhere_pages\"] + c[\"absent_pages\"] "                     \
+    "== c[\"looked_at_pages\"] and c[\"elsewhere_pages\"] == 0 "                                   \
+    "for c in (n[\"placement_check\"] for n in stats[\"nodes\"])) "
+
+/* What is resident, from pools' counts by node; where the kernel will not say, all must say so. */
+#define RESIDENT "sum(b for n in stats[\"nodes\"] for b in n[\"resident_bytes\"].values())"
+#define REFUSED                                                                                    \
+    "(all(n[\"placement_check\"][\"status\"] == \"refused\" and "                                  \
+    "n[\"placement_check\"][\"errno\"] > 0 for n in stats[\"nodes\"]) "                            \
+    "and " RESIDENT " == 0)"
+
+/* 32 MiB of 100 KiB blocks and 64 MiB of a larger one are written, and 9 GiB are not. */
+static void pages_are_told_where_the_kernel_says_they_are(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "touched.json");
+    assert_int_equal(end_of(start("touch", path, NULL)), 0);
+    assert_json("touched.json", PLACED "and stats[\"placement_check_one_in\"] == 1 and (" REFUSED
+                                       " or 96 << 20 <= " RESIDENT " < 128 << 20)");
+    path_in_folder(path, sizeof path, "sampled.json");
+    assert_int_equal(end_of(start("touch_of_much", path, NULL)), 0);
+    assert_json("sampled.json",
+                PLACED "and stats[\"placement_check_one_in\"] > 1 and sum(n[\"placement_check\"]"
+                       "[\"looked_at_pages\"] for n in stats[\"nodes\"]) < 280000 and (" REFUSED
+                       " or 86 << 20 <= " RESIDENT " < 140 << 20)");
+}
+
+static void pools_of_the_policy_are_told_and_no_others(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "pools.json");
+    setenv("NUMA_ALLOC_POLICY", "none", 1);
+    assert_int_equal(end_of(start("allocate", path, NULL)), 0);
+    assert_json("pools.json", "[(n[\"node\"], n[\"policy\"]) for n in stats[\"nodes\"]] "
+                              "== [(None, \"none\")]");
+    setenv("NUMA_ALLOC_POLICY", "interleave:all", 1);
+    assert_int_equal(end_of(start("touch", path, NULL)), 0);
+    assert_json("pools.json",
+                PLACED "and stats[\"nodes\"][-1][\"node\"] is None "
+                       "and stats[\"nodes\"][-1][\"policy\"] == \"interleave\" "
+                       "and all(n[\"policy\"] == \"preferred\" "
+                       "for n in stats[\"nodes\"][:-1]) and len(stats[\"nodes\"]) > 1");
+    unsetenv("NUMA_ALLOC_POLICY");
 }
 
 /* Blocks above 64 KiB are no thread's, so that 328 of the 500 are freed by a stranger. */
@@ -228,6 +289,17 @@ static void allocate(void) {
         free(blocks[i]);
 }
 
+/* What is written must be found by the placement check, and only that. */
+static void touch(size_t untouched_bytes) {
+    for (size_t i = 0; i < 328; i++) {
+        blocks[i] = malloc(100 * KIB);
+        memset(blocks[i], 1, 100 * KIB);
+    }
+    blocks[999] = malloc(64 * MIB + untouched_bytes);
+    for (size_t offset = 0; offset < 64 * MIB; offset += PAGE_BYTES)
+        ((volatile char *)blocks[999])[offset] = 1;
+}
+
 /* As a shell's `exec 3>file` does, with every number that is likely to be taken. */
 static int take_descriptors(const char *path) {
     int file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
@@ -238,6 +310,10 @@ static int take_descriptors(const char *path) {
 }
 
 static int play(const char *role, const char *path) {
+    if (strncmp(role, "touch", 5) == 0) {
+        touch(strcmp(role, "touch") == 0 ? 0 : (size_t)9 << 30);
+        return 0;
+    }
     allocate();
     if (strcmp(role, "allocate") == 0)
         puts("main ran");
@@ -269,6 +345,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(statistics_go_to_the_file_named),
         cmocka_unit_test(the_process_id_stands_for_percent_p),
         cmocka_unit_test(statistics_name_the_policy_and_the_node),
+        cmocka_unit_test(settings_and_limits_are_told),
+        cmocka_unit_test(pages_are_told_where_the_kernel_says_they_are),
+        cmocka_unit_test(pools_of_the_policy_are_told_and_no_others),
         cmocka_unit_test(frees_by_other_threads_are_counted),
         cmocka_unit_test(statistics_do_not_go_to_a_file_of_the_program),
         cmocka_unit_test(a_forked_child_writes_statistics_of_its_own),
