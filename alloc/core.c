@@ -37,7 +37,8 @@ static struct pool *large_pool(size_t size) {
 }
 
 /* A block above CLASS_SIZE_MAX, or aligned to more; `pool` NULL: where the policy says, otherwise
- * where the caller does. */
+ * where the caller does. *zeroed: on entry whether it had better, on return whether it does read as
+ * zero. */
 static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t size,
                                                       size_t alignment, bool *zeroed) {
     runtime_set_up();
@@ -49,12 +50,11 @@ static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t 
     if (pool == NULL)
         pool = large_pool(size);
     void *block;
-    *zeroed = true;
     if (size <= na.span_size_max && alignment <= na.span_size_max)
         block = span_allocate(pool, tls.heap == &empty_heap ? NULL : tls.heap->thread, size,
                               alignment, zeroed);
     else
-        block = huge_allocate(pool, size, alignment);
+        block = huge_allocate(pool, size, alignment, zeroed);
     if (block == NULL)
         return no_memory();
     page_of(segment_of(block), block)->size_class = (uint8_t)placed_by;
@@ -107,7 +107,7 @@ static inline void *allocate_class(struct heap *heap, unsigned size_class) {
 }
 
 static __attribute__((noinline)) void *allocate_beyond_direct(size_t size) {
-    bool zeroed;
+    bool zeroed = false;
     if (size <= CLASS_SIZE_MAX)
         return allocate_class(tls.heap, size_class_of(size));
     return allocate_large(NULL, size, 1, &zeroed);
@@ -126,9 +126,8 @@ static void *na_calloc(size_t count, size_t size) {
     size_t bytes;
     if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return no_memory();
-    bool zeroed = false;
-    void *block = likely(bytes <= CLASS_SIZE_MAX) ? na_malloc(bytes)
-                                                  : allocate_large(NULL, bytes, 1, &zeroed);
+    bool zeroed = bytes > CLASS_SIZE_MAX;
+    void *block = likely(!zeroed) ? na_malloc(bytes) : allocate_large(NULL, bytes, 1, &zeroed);
     if (block != NULL && !zeroed)
         memset(block, 0, bytes);
     return block;
@@ -141,7 +140,7 @@ static void *na_aligned(size_t alignment, size_t size) {
     unsigned size_class = size_class_aligned(size, alignment);
     if (size_class < SIZE_CLASSES)
         return allocate_class(tls.heap, size_class);
-    bool zeroed;
+    bool zeroed = false;
     return allocate_large(NULL, size, alignment, &zeroed);
 }
 
@@ -170,7 +169,7 @@ static void *na_aligned_on(unsigned node_index, size_t alignment, size_t size) {
     unsigned size_class = size_class_aligned(size, alignment);
     if (size_class < SIZE_CLASSES)
         return allocate_class_on(node_index, size_class);
-    bool zeroed;
+    bool zeroed = false;
     return allocate_large(&na.pools[node_index], size, alignment, &zeroed);
 }
 
@@ -337,10 +336,7 @@ static size_t na_trim(void) {
         thread_collect(tls.heap->thread, UINT_MAX);
     threads_collect_orphans();
     size_t purged_bytes = 0;
-    for (unsigned i = 0; i < na.pool_count; i++) {
-        lock_take(&na.pools[i].lock);
+    for (unsigned i = 0; i < na.pool_count; i++)
         purged_bytes += pool_purge_all(&na.pools[i]);
-        lock_release(&na.pools[i].lock);
-    }
     return purged_bytes;
 }

@@ -5,37 +5,6 @@
 
 #include "pool.c"
 
-static struct {
-    struct lock lock;
-    struct segment *spare;         /* heads of freed blocks */
-    _Atomic(struct segment *) all; /* heads ever made, for the statistics */
-} huge;
-
-static struct segment *huge_head_new(void) {
-    lock_take(&huge.lock);
-    struct segment *head = huge.spare;
-    if (head != NULL)
-        huge.spare = head->next;
-    lock_release(&huge.lock);
-    if (head != NULL)
-        return head;
-    head = meta_allocate(sizeof *head + sizeof head->pages[0]);
-    if (head == NULL)
-        return NULL;
-    head->next_all = atomic_load_explicit(&huge.all, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&huge.all, &head->next_all, head,
-                                                  memory_order_release, memory_order_relaxed))
-        continue;
-    return head;
-}
-
-static void huge_head_spare(struct segment *head) {
-    lock_take(&huge.lock);
-    head->next = huge.spare;
-    huge.spare = head;
-    lock_release(&huge.lock);
-}
-
 static void huge_count(struct pool *pool, int blocks, size_t old_bytes, size_t new_bytes) {
     lock_take(&pool->lock);
     pool->huge_blocks += (uint64_t)blocks;
@@ -56,9 +25,8 @@ static void huge_place(struct segment *head) {
         pool_touch(pool, head->base, head->huge_bytes, false);
 }
 
-/* A zeroed block of at least `size_bytes` at a multiple of `alignment`, or NULL. */
-static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignment) {
-    size_t bytes = align_up(size_bytes, SLICE_SIZE);
+/* A new mapping for a block, or NULL. */
+static struct segment *huge_map(struct pool *pool, size_t bytes, size_t alignment) {
     struct segment *head = huge_head_new();
     if (head == NULL)
         return NULL;
@@ -75,27 +43,8 @@ static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignmen
     head->page_shift = SEGMENT_SHIFT;
     head->huge_bytes = bytes;
     huge_place(head);
-    huge_count(pool, 1, 0, bytes);
     segment_register(head);
-    return (void *)start;
-}
-
-static void huge_check(const struct segment *head, const void *block) {
-    if (unlikely((uintptr_t)block != head->base))
-        die_of_misuse("invalid pointer:", block);
-}
-
-static void huge_free(struct segment *head, void *block) {
-    huge_check(head, block);
-    segment_unregister(head);
-    sys_unmap_aligned(head->base, head->huge_bytes);
-    huge_count(head->pool, -1, head->huge_bytes, 0);
-    if (head->stripe_mappings != 0) {
-        lock_take(&head->pool->lock);
-        head->pool->stripe_mappings += head->stripe_mappings;
-        lock_release(&head->pool->lock);
-    }
-    huge_head_spare(head);
+    return head;
 }
 
 /* Moves a block to where it can be `bytes` long. The new place is mapped before the old one is
@@ -115,23 +64,85 @@ static bool huge_move(struct segment *head, size_t bytes) {
     return moved;
 }
 
-/* Makes a block hold `new_bytes`, in place or elsewhere. NULL: refused, and nothing has changed.
+/* Makes a mapping `bytes` long, in place or elsewhere. False: refused, and nothing has changed.
  * Only want of room in place leads to a move: any other refusal, such as for a block that the
  * program has split into several mappings by madvise, would meet the move as well. Stripes are such
  * mappings too. */
-static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
-    huge_check(head, block);
-    size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, SLICE_SIZE);
-    if (bytes == old_bytes)
-        return block;
+static bool huge_stretch(struct segment *head, size_t bytes) {
+    size_t old_bytes = head->huge_bytes;
     if (bytes > old_bytes && head->pool->spread == SPREAD_STRIPES)
-        return NULL;
+        return false;
     int result = sys_remap_in_place(head->base, old_bytes, bytes);
     if (result != 0 && (result != -ENOMEM || !huge_move(head, bytes)))
-        return NULL;
+        return false;
     head->huge_bytes = bytes;
     if (bytes > old_bytes && pool_is_touched(head->pool))
         pool_touch(head->pool, head->base + old_bytes, bytes - old_bytes, false);
-    huge_count(head->pool, 0, old_bytes, bytes);
+    return true;
+}
+
+/* A kept block resized to `bytes`, or NULL. An eighth more than asked for may stay with it, as with
+ * size classes. */
+static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
+    lock_take(&pool->lock);
+    pool_purge_if_due(pool);
+    struct segment *head = kept_take(pool, bytes);
+    pool_unlock(pool);
+    if (head == NULL)
+        return NULL;
+    segment_register(head);
+    if (head->huge_bytes >= bytes && head->huge_bytes - bytes <= bytes / 8)
+        return head;
+    if (huge_stretch(head, bytes))
+        return head;
+    segment_unregister(head);
+    head->next = NULL;
+    huge_unmap(head);
+    return NULL;
+}
+
+/* A block of at least `size_bytes` at a multiple of `alignment`, or NULL. *zeroed: on entry whether
+ * it shall, on return whether it does read as zero. */
+static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
+    size_t bytes = align_up(size_bytes, SLICE_SIZE);
+    struct segment *head = NULL;
+    if (!*zeroed && alignment <= SEGMENT_SIZE)
+        head = huge_reuse(pool, bytes);
+    *zeroed = head == NULL;
+    if (head == NULL)
+        head = huge_map(pool, bytes, alignment);
+    if (head == NULL)
+        return NULL;
+    huge_count(pool, 1, 0, head->huge_bytes);
+    return (void *)head->base;
+}
+
+static void huge_check(const struct segment *head, const void *block) {
+    if (unlikely((uintptr_t)block != head->base))
+        die_of_misuse("invalid pointer:", block);
+}
+
+static void huge_free(struct segment *head, void *block) {
+    struct pool *pool = head->pool;
+    huge_check(head, block);
+    segment_unregister(head);
+    huge_count(pool, -1, head->huge_bytes, 0);
+    lock_take(&pool->lock);
+    pool_expect_purging(pool);
+    pool_purge_if_due(pool);
+    struct segment *out = kept_put(head);
+    pool_unlock(pool);
+    huge_unmap(out);
+}
+
+/* Makes a block hold `new_bytes`. NULL: refused, and nothing has changed. */
+static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
+    huge_check(head, block);
+    size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, SLICE_SIZE);
+    if (bytes != old_bytes) {
+        if (!huge_stretch(head, bytes))
+            return NULL;
+        huge_count(head->pool, 0, old_bytes, bytes);
+    }
     return (void *)head->base;
 }

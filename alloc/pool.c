@@ -2,8 +2,7 @@
  * free runs purged once they have lain idle. */
 #pragma once
 
-#include "placement.c"
-#include "segment_table.c"
+#include "kept.c"
 #include "slices.c"
 
 /* 1 GiB: one mbind and at most a few mappings for 32 segments. */
@@ -147,13 +146,32 @@ static bool segment_mark_idle(struct segment *segment) {
     return any != 0;
 }
 
-/* Gives back everything that is free. Returns the bytes. The pool is locked. */
+/* A pass shall come by: something was freed. Locked. */
+static void pool_expect_purging(struct pool *pool) {
+    if (pool->purge_due_ms == 0)
+        pool->purge_due_ms = sys_coarse_ms() + PURGE_INTERVAL_MS;
+}
+
+/* Ends the work on a locked pool, with what others need not wait for. */
+static void pool_unlock(struct pool *pool) {
+    struct segment *outgoing = pool->outgoing;
+    pool->outgoing = NULL;
+    lock_release(&pool->lock);
+    if (unlikely(outgoing != NULL))
+        huge_unmap(outgoing);
+}
+
+/* Gives back everything that is free. Returns the bytes. */
 static size_t pool_purge_all(struct pool *pool) {
     size_t slices = 0;
+    lock_take(&pool->lock);
     for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_relaxed);
          segment != NULL; segment = segment->next_all)
         slices += segment_purge(segment, true, SEGMENT_SLICES + 1);
-    return slices * SLICE_SIZE;
+    size_t kept_bytes = pool->kept_bytes;
+    pool->outgoing = kept_take_idle(pool, true);
+    pool_unlock(pool);
+    return slices * SLICE_SIZE + kept_bytes;
 }
 
 /* One step of a pass, when a pass is due or under way. The pool is locked. */
@@ -174,7 +192,8 @@ static void pool_purge_if_due(struct pool *pool) {
     pool->purge_next = segment;
     if (segment != NULL)
         return;
-    bool again = pool->purge_again && !pool->purge_refused;
+    pool->outgoing = kept_take_idle(pool, false);
+    bool again = (pool->purge_again && !pool->purge_refused) || pool->kept != NULL;
     pool->purge_due_ms = again ? sys_coarse_ms() + PURGE_INTERVAL_MS : 0;
     pool->purge_again = false;
 }
@@ -295,7 +314,7 @@ static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsig
     bool touch = run.untouched && pool_is_touched(pool);
     if (touch && kind < PAGED_KINDS)
         pool_touch_ahead(run, count);
-    lock_release(&pool->lock);
+    pool_unlock(pool);
     if (touch && kind == SEGMENT_SPAN)
         pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE, false);
     return run;
@@ -308,14 +327,13 @@ static void pool_return_run_locked(struct segment *segment, unsigned slice, unsi
     segment->free_slices = (uint16_t)(segment->free_slices + count);
     segment_relist(segment);
     pool->slices_used -= count;
-    if (pool->purge_due_ms == 0 && !pool->purge_refused)
-        pool->purge_due_ms = sys_coarse_ms() + PURGE_INTERVAL_MS;
-    else
-        pool_purge_if_due(pool);
+    if (!pool->purge_refused)
+        pool_expect_purging(pool);
+    pool_purge_if_due(pool);
 }
 
 static void pool_return_run(struct segment *segment, unsigned slice, unsigned count) {
     lock_take(&segment->pool->lock);
     pool_return_run_locked(segment, slice, count);
-    lock_release(&segment->pool->lock);
+    pool_unlock(segment->pool);
 }

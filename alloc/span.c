@@ -63,7 +63,7 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
         if (fits)
             touch = segment_take(segment, SEGMENT_SPAN, tail, more).untouched;
     }
-    lock_release(&pool->lock);
+    pool_unlock(pool);
     if (touch && pool_is_touched(pool))
         pool_touch(pool, (uintptr_t)block + old_count * SLICE_SIZE,
                    (new_count - old_count) * SLICE_SIZE, false);

@@ -94,6 +94,7 @@ struct segment {
     uint16_t largest_run; /* free slices in a row, kept for span segments only */
     size_t huge_bytes;
     size_t stripe_mappings; /* of a huge block, out of its pool's budget */
+    bool kept_idle;         /* of a kept one: the last purging pass has seen it */
     struct segment
         *next; /* in the pool's list `listed_in`; spare heads of huge blocks: in theirs */
     struct segment *prev;
@@ -153,6 +154,10 @@ struct pool {
     struct segment *paged[PAGED_KINDS];
     struct segment *spans[SPAN_LISTS];
     struct segment *unused;
+    struct segment *kept; /* freed huge blocks, the oldest first */
+    struct segment
+        *outgoing; /* of those, what a purging pass has given up; unmapped when unlocked */
+    size_t kept_bytes;
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
     uint64_t purge_due_ms;           /* 0: nothing to purge */
