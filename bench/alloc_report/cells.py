@@ -10,7 +10,7 @@ from numa_report.errors import ReportError, UsageError
 
 PAIR = "pair"  # of bench/allocs: for counting instructions, not one of the set
 
-PERL = r"""my %h; for my $i (1..400000) { $h{"key$i"} = [$i, "value" x ($i % 8)]; }
+PERL = r"""my %h; for my $i (1..250000) { $h{"key$i"} = [$i, "value" x ($i % 8)]; }
 my $n = 0; for my $k (sort keys %h) { $n += length $h{$k}[1]; delete $h{$k} if $n % 3; } print "$n\n";"""
 
 SQL = """PRAGMA temp_store=MEMORY; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL);

@@ -13,9 +13,9 @@ from .cells import PAIR
 from .measure import Failed, execute
 
 SIZES_BYTES = (16, 64, 256, 1024, 8192)
-# Multiples of the workload's batch of 4,096. The first run warms the allocator up; the second does the same
-# and 20 batches more, so the difference is theirs alone.
-OPERATIONS = (4 * 4096, 24 * 4096)
+BATCH, PAIRS_A_BATCH = 4096, 4095  # of bench/allocs: one operation a batch checks a block and is not counted
+# The first run warms the allocator up; the second does the same and 20 batches more, so the difference is theirs.
+BATCHES = (4, 24)
 
 
 def own_cost(text):
@@ -38,12 +38,12 @@ def own_cost(text):
     return cost
 
 
-def count(allocs, allocator, size_bytes, operations, cpus):
-    """Instructions outside bench/allocs itself."""
+def count(allocs, allocator, size_bytes, batches, cpus):
+    """Instructions that malloc and free take when called from the loop `pairs`; not the loop's own."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "callgrind.out")
-        argv = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={path}",
-                f"--log-file={folder}/log", allocs, "--csv", "--operations", str(operations), "--size", str(size_bytes), PAIR)
+        argv = ("valgrind", "--tool=callgrind", "--toggle-collect=pairs", f"--callgrind-out-file={path}",
+                f"--log-file={folder}/log", allocs, "--csv", "--operations", str(batches * BATCH), "--size", str(size_bytes), PAIR)
         _, _, out = execute(argv, allocator.environment(), b"", cpus)
         row = next(csv.DictReader(io.StringIO(out.decode())))
         if row["allocator"] != allocator.reported_name():
@@ -55,8 +55,8 @@ def count(allocs, allocator, size_bytes, operations, cpus):
 
 
 def per_pair(allocs, allocator, size_bytes, cpus):
-    few, many = (count(allocs, allocator, size_bytes, operations, cpus) for operations in OPERATIONS)
-    return (many - few) / (OPERATIONS[1] - OPERATIONS[0])
+    few, many = (count(allocs, allocator, size_bytes, batches, cpus) for batches in BATCHES)
+    return (many - few) / ((BATCHES[1] - BATCHES[0]) * PAIRS_A_BATCH)
 
 
 def run(allocs, allocators, cpus, folder):

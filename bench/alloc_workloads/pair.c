@@ -1,12 +1,13 @@
-/* One malloc and one free in turns, all of --size bytes, with 64 others alive: the fast path at its
+/* One malloc and one free in turns, all of --size bytes, with 20 others alive: the fast path at its
  * shortest, for counting its instructions. No real program does only this. */
 #include "workloads.h"
 
 #define BATCH 4096
 
-/* A few, so that no page of blocks becomes empty at each free, and the oldest goes first, so that
- * free does not get back what malloc gave last. */
-#define ALIVE 64
+/* A few, so that no page of blocks becomes empty at each free, and not as many as fill a page of
+ * any allocator; the oldest goes first, so that malloc does not get back what was freed just
+ * before. */
+#define ALIVE 20
 
 /* Nothing but the two calls: what else is done would be counted. */
 __attribute__((noinline)) static void pairs(uint64_t count, size_t size_bytes, void *alive[ALIVE]) {
@@ -29,7 +30,7 @@ static void pair(struct worker *worker) {
 
 const struct workload workload_pair = {
     .name = "pair",
-    .about = "blocks of --size bytes, 64 alive, oldest freed first; operation: malloc and free",
+    .about = "blocks of --size bytes, 20 alive, oldest freed first; operation: malloc and free",
     .threads = 1,
     .threads_min = 1,
     .threads_step = 1,
