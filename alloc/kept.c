@@ -37,6 +37,7 @@ static struct segment *huge_head_new(void) {
 
 static void huge_head_spare(struct segment *head) {
     head->huge_bytes = 0;
+    head->huge_bytes = 0;
     lock_take(&huge.lock);
     head->next = huge.spare;
     huge.spare = head;

@@ -89,7 +89,7 @@ static uint64_t stats_live_bytes(const struct heap_stats *stats) {
 static uint64_t placement_stride(size_t page_bytes) {
     uint64_t bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++) {
-        bytes += na.pools[i].huge_bytes;
+        bytes += na.pools[i].huge_bytes + na.pools[i].kept_bytes;
         for (struct segment *segment = atomic_load_explicit(&na.pools[i].all, memory_order_acquire);
              segment != NULL; segment = segment->next_all)
             for (unsigned word = 0; word < SLICE_WORDS; word++)
@@ -99,7 +99,8 @@ static uint64_t placement_stride(size_t page_bytes) {
     return pages <= PLACEMENT_PAGES_MAX ? 1 : (pages / PLACEMENT_PAGES_MAX + 1) | 1;
 }
 
-/* Asks about one slice in `stride` of those that may hold memory: touched ones, and huge blocks. */
+/* Asks about one slice in `stride` of those that may hold memory: touched ones, and huge blocks,
+ * the kept ones too. */
 static void placement_look(struct residency *residency, const struct pool *pool, uint64_t stride,
                            size_t page_bytes) {
     uint64_t seen = 0;
@@ -114,8 +115,8 @@ static void placement_look(struct residency *residency, const struct pool *pool,
          head = head->next_all) {
         uintptr_t start = head->base;
         size_t size_bytes = head->huge_bytes;
-        if (head->pool != pool || segment_of((void *)start) != head)
-            continue; /* spare */
+        if (head->pool != pool)
+            continue;
         for (size_t offset = 0; offset < size_bytes; offset += SLICE_SIZE)
             if (seen++ % stride == 0)
                 residency_add(residency, start + offset, SLICE_SIZE, page_bytes);

@@ -138,7 +138,8 @@ static void json_pool(struct json *json, const struct pool *pool, uint64_t strid
     json_number(json, "purged_bytes", pool->slices_purged * SLICE_SIZE, ",\n     ");
     json_number(json, "huge_blocks", pool->huge_blocks, ", ");
     json_number(json, "huge_bytes", pool->huge_bytes, ", ");
-    json_number(json, "peak_huge_bytes", pool->huge_bytes_peak, ",\n     \"placement_check\": {");
+    json_number(json, "peak_huge_bytes", pool->huge_bytes_peak, ", ");
+    json_number(json, "kept_bytes", pool->kept_bytes, ",\n     \"placement_check\": {");
     json_placement(json, pool, stride);
     json_add(json, "}");
 }

@@ -87,12 +87,12 @@ enum segment_kind {
 struct segment {
     uintptr_t base;
     struct pool *pool;
-    uint8_t kind;         /* enum segment_kind */
-    uint8_t page_shift;   /* address to index in pages[]; SEGMENT_SHIFT where there is only one */
-    uint16_t slices;      /* SEGMENT_SLICES, fewer where address space is limited */
-    uint16_t free_slices; /* == bits in free_map */
-    uint16_t largest_run; /* free slices in a row, kept for span segments only */
-    size_t huge_bytes;
+    uint8_t kind;           /* enum segment_kind */
+    uint8_t page_shift;     /* address to index in pages[]; SEGMENT_SHIFT where there is only one */
+    uint16_t slices;        /* SEGMENT_SLICES, fewer where address space is limited */
+    uint16_t free_slices;   /* == bits in free_map */
+    uint16_t largest_run;   /* free slices in a row, kept for span segments only */
+    size_t huge_bytes;      /* 0: the head is spare */
     size_t stripe_mappings; /* of a huge block, out of its pool's budget */
     bool kept_idle;         /* of a kept one: the last purging pass has seen it */
     struct segment
