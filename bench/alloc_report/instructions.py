@@ -14,6 +14,7 @@ from .measure import Failed, execute
 
 SIZES_BYTES = (16, 64, 256, 1024, 8192)
 BATCH, PAIRS_A_BATCH = 4096, 4095  # of bench/allocs: one operation a batch checks a block and is not counted
+LOOP = "pairs"  # the function of bench/alloc_workloads/pair.c with the two calls; a compiler may add to its name
 # The first run warms the allocator up; the second does the same and 20 batches more, so the difference is theirs.
 BATCHES = (4, 24)
 
@@ -39,10 +40,10 @@ def own_cost(text):
 
 
 def count(allocs, allocator, size_bytes, batches, cpus):
-    """Instructions that malloc and free take when called from the loop `pairs`; not the loop's own."""
+    """Instructions that malloc and free take when called from the counted loop; not the loop's own."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "callgrind.out")
-        argv = ("valgrind", "--tool=callgrind", "--toggle-collect=pairs", f"--callgrind-out-file={path}",
+        argv = ("valgrind", "--tool=callgrind", f"--toggle-collect={LOOP}*", f"--callgrind-out-file={path}",
                 f"--log-file={folder}/log", allocs, "--csv", "--operations", str(batches * BATCH), "--size", str(size_bytes), PAIR)
         _, _, out = execute(argv, allocator.environment(), b"", cpus)
         row = next(csv.DictReader(io.StringIO(out.decode())))
@@ -50,8 +51,10 @@ def count(allocs, allocator, size_bytes, batches, cpus):
             raise ReportError(f"{allocator.label} was preloaded, but under valgrind malloc is of {row['allocator']}")
         with open(path, encoding="utf-8", errors="replace") as file:
             cost = own_cost(file.read())
-    own = os.path.realpath(allocs)
-    return sum(cost.values()) - sum(value for name, value in cost.items() if os.path.realpath(name) == own)
+    own = sum(value for name, value in cost.items() if os.path.realpath(name) == os.path.realpath(allocs))
+    if own == 0 or own == sum(cost.values()):
+        raise ReportError(f"callgrind saw no call of malloc from {LOOP} in {allocs}; is it built with other options?")
+    return sum(cost.values()) - own
 
 
 def per_pair(allocs, allocator, size_bytes, cpus):

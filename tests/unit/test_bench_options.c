@@ -46,6 +46,29 @@ static void values_and_defaults(void **state) {
     assert_int_equal(values.samples.value, 7);
 }
 
+static void words_are_kept_in_order_between_the_options(void **state) {
+    struct option_value csv = {0}, count = {0};
+    const struct option_row rows[] = {
+        {"csv", NULL, "rows", OPTION_FLAG, 0, 0, &csv},
+        {"count", "N", "how many", OPTION_COUNT, 1, 9, &count},
+    };
+    char error[OPTIONS_ERROR], program[] = "program", first[] = "first", option[] = "--count",
+                               value[] = "3", second[] = "second", flag[] = "--csv",
+                               third[] = "third";
+    char *argv[] = {program, first, option, value, second, flag, third, NULL};
+    const char *list[7];
+    struct option_words words = {.list = list};
+    (void)state;
+    assert_true(options_parse_words(rows, 2, 7, argv, &words, error));
+    assert_int_equal(words.count, 3);
+    assert_string_equal(list[0], "first");
+    assert_string_equal(list[1], "second");
+    assert_string_equal(list[2], "third");
+    assert_true(csv.given && count.value == 3);
+    assert_false(options_parse(rows, 2, 7, argv, error));
+    assert_non_null(strstr(error, "first"));
+}
+
 static void last_of_a_repeated_option_counts(void **state) {
     struct values values;
     char error[OPTIONS_ERROR];
@@ -102,6 +125,7 @@ static void help_names_every_option(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_defaults),
+        cmocka_unit_test(words_are_kept_in_order_between_the_options),
         cmocka_unit_test(last_of_a_repeated_option_counts),
         cmocka_unit_test(short_h_is_help),
         cmocka_unit_test(bad_words_are_named),
