@@ -61,10 +61,13 @@ exported void *aligned_alloc(size_t alignment, size_t size) {
 exported int posix_memalign(void **result, size_t alignment, size_t size) {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved_errno = errno;
-    void *block = na_aligned(alignment, size);
-    errno = saved_errno;
-    if (block == NULL)
+    void *block = na_aligned_at_once(alignment, size);
+    if (unlikely(block == NULL)) {
+        int saved_errno = errno;
+        block = na_aligned(alignment, size);
+        errno = saved_errno;
+    }
+    if (unlikely(block == NULL))
         return ENOMEM;
     *result = block;
     return 0;
