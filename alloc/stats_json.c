@@ -214,8 +214,10 @@ static void json_process(struct json *json, const struct heap_stats *stats) {
 static int stats_write(int fd) {
     static struct heap_stats stats;
     static char buffer[16384];
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
-    if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+    static _Atomic(long) busy; /* the writer's process: a fork may have left its parent's here */
+    long pid = sys_process_id(), before = atomic_load_explicit(&busy, memory_order_relaxed);
+    if (before == pid || !atomic_compare_exchange_strong_explicit(
+                             &busy, &before, pid, memory_order_acquire, memory_order_relaxed))
         return EBUSY;
     struct json json = {{buffer, 0, sizeof buffer}, fd, 0};
     stats_gather(&stats);
@@ -224,7 +226,7 @@ static int stats_write(int fd) {
     json_pools(&json);
     json_add(&json, "}\n");
     json_flush(&json);
-    atomic_flag_clear_explicit(&busy, memory_order_release);
+    atomic_store_explicit(&busy, 0, memory_order_release);
     return json.error;
 }
 
