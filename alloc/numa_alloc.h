@@ -56,7 +56,7 @@ enum na_resident_status {
 /* Counts, per node, the kernel's pages (sysconf(_SC_PAGESIZE) bytes) that hold any of the `size`
  * bytes at `pointer`, as the kernel answers (move_pages(2)): counts[node] for nodes 0 to n - 1, set
  * to zero first. The memory may be any of the process's. Pages of memory that was never written are
- * nowhere yet. Takes some 50 ns a page and allocates nothing. When several statuses hold the
+ * nowhere yet. Takes some 0.2 us a page and allocates nothing. When several statuses hold the
  * later one in the list is returned. */
 enum na_resident_status na_resident(const void *pointer, size_t size, size_t *counts, size_t n);
 

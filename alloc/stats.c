@@ -81,7 +81,7 @@ static uint64_t stats_live_bytes(const struct heap_stats *stats) {
 /* --- where a pool's memory is -------------------------------------------------------------- */
 
 /* The most pages the kernel is asked about, of all pools together: 1 GiB of 4 KiB pages, which take
- * some 15 ms. Of more memory than that a sample is taken. */
+ * some 50 ms. Of more memory than that a sample is taken. */
 #define PLACEMENT_PAGES_MAX ((uint64_t)262144)
 
 /* One slice in so many is looked at: an odd number, so that the sample does not fall into step with
