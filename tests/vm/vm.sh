@@ -24,6 +24,9 @@ out on standard output.
   --pace LOCAL,REMOTE    make each line fetched from memory by a program take LOCAL ns from the CPU's own
                          node and REMOTE ns from the other (both at least 500)
   --fetched FILE         with --pace: write the number of lines each CPU fetched from each node to FILE
+  --count FILE           write the lines that each CPU fetched from each node to FILE, as CSV: of the sections
+                         that programs mark (tests/vm/count_mark.h), or else of all they did
+  --cache-size SIZE      with --count: of each CPU's cache, K or M (default 1M)
   --accel tcg|kvm        default tcg; kvm is fast, cannot pace, and hangs on some hosts
   --console FILE         keep the guest kernel's log in FILE
   --help                 this text
@@ -47,12 +50,12 @@ fail() {
 }
 
 out='' timeout_s=300 boot_timeout_s=120 memory_per_node=1G pace='' accel=tcg keep_console='' fetched=''
-topology=2-node kernel_version=''
+topology=2-node kernel_version='' count='' cache_size=1M
 while [ $# -gt 0 ]; do
     case "$1" in
     --help | -h) usage && exit 0 ;;
     --) shift && break ;;
-    --topology | --kernel | --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --accel | --console)
+    --topology | --kernel | --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --count | --cache-size | --accel | --console)
         [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
         case "$1" in
         --topology) topology=$2 ;;
@@ -63,6 +66,8 @@ while [ $# -gt 0 ]; do
         --memory-per-node) memory_per_node=$2 ;;
         --pace) pace=$2 ;;
         --fetched) fetched=$2 ;;
+        --count) count=$2 ;;
+        --cache-size) cache_size=$2 ;;
         --accel) accel=$2 ;;
         --console) keep_console=$2 ;;
         esac
@@ -88,9 +93,12 @@ topology_read "$topology" >/dev/null || bad_usage "--topology: $(topology_read "
 [ -z "$pace" ] || { [ "${pace%,*}" -ge 500 ] && [ "${pace#*,}" -ge 500 ]; } ||
     bad_usage "--pace '$pace': below 500 ns the emulator itself is slower than the memory"
 [ -z "$fetched" ] || [ -n "$pace" ] || bad_usage "--fetched needs --pace"
+[ -z "$count" ] || [ -z "$pace" ] || bad_usage "--count and --pace exclude each other"
+[[ $cache_size =~ ^[1-9][0-9]{0,5}[KM]$ ]] || bad_usage "--cache-size '$cache_size': accepted is a number with K or M"
+if [ -n "$count" ] && ! { : >"$count"; } 2>/dev/null; then bad_usage "--count '$count' cannot be written"; fi
 case "$accel" in
 tcg) accel=tcg,thread=multi ;;
-kvm) [ -z "$pace" ] || bad_usage "--pace needs --accel tcg" ;;
+kvm) [ -z "$pace$count" ] || bad_usage "--pace and --count need --accel tcg" ;;
 *) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
 esac
 if [ -n "$out" ]; then
@@ -133,9 +141,8 @@ size_bytes() {
 }
 node_bytes=$(size_bytes "$memory_per_node")
 # Above this a q35 machine moves memory to 4 GiB, and a node's addresses are no longer one range.
-[ -z "$pace" ] || [ $((node_bytes * ${#topology_cpus[@]})) -le $((2 << 30)) ] ||
-    bad_usage "--pace works with at most 2G of memory, not ${#topology_cpus[@]} nodes of $memory_per_node"
-[ -z "$pace" ] || [ "${topology_cpus[*]}" = "0-1 2-3" ] || bad_usage "--pace works with --topology 2-node"
+[ -z "$pace$count" ] || [ $((node_bytes * ${#topology_cpus[@]})) -le $((2 << 30)) ] ||
+    bad_usage "--pace and --count work with at most 2G of memory, not ${#topology_cpus[@]} nodes of $memory_per_node"
 
 # The initramfs: busybox, the modules, and what to run.
 make_initramfs() {
@@ -184,18 +191,20 @@ arguments=(
 )
 [ -z "$out" ] || arguments+=(-virtfs "$(share "$out" out '')")
 
-# Each version of QEMU's plugin interface is refused by the emulators of the other.
-build_pace() {
-    local major
+# Builds and names a plugin. Each version of QEMU's plugin interface is refused by the emulators of the other.
+# $1: its name, the rest: its options besides the machine's.
+add_plugin() {
+    local name=$1 major words
+    shift
     major=$("$qemu" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p')
     "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
-        -DPACE_PLUGIN_VERSION=$((${major:-9} >= 9 ? 2 : 1)) -o "$1" "$here/plugin/pace.c"
+        -DPLUGIN_VERSION=$((${major:-9} >= 9 ? 2 : 1)) -o "$session/$name.so" "$here/plugin/$name.c" ||
+        fail "cannot build the plugin '$name'"
+    words=$(printf ':%s' "${topology_cpu_nodes[@]}")
+    arguments+=(-plugin "$listed/$name.so,nodes=${#topology_cpus[@]},node_bytes=$node_bytes,cpu_nodes=${words#:}$(printf ',%s' "$@")")
 }
-
-if [ -n "$pace" ]; then
-    build_pace "$session/pace.so" || fail "cannot build the pacing plugin"
-    arguments+=(-plugin "$listed/pace.so,local_ns=${pace%,*},remote_ns=${pace#*,},node_bytes=$node_bytes,report=$listed/fetched")
-fi
+[ -z "$pace" ] || add_plugin pace "local_ns=${pace%,*}" "remote_ns=${pace#*,}" "report=$listed/fetched"
+[ -z "$count" ] || add_plugin count "cache_bytes=$(size_bytes "$cache_size")" "report=$listed/counted"
 
 # Through cat, because QEMU makes its standard output non-blocking for everyone who shares it.
 mkfifo "$session/output"
@@ -246,4 +255,5 @@ if grep -q '^numa_alloc-vm: cannot' "$console"; then
     fail "$(tr -d '\r' <"$console" | sed -n 's/^numa_alloc-vm: //p' | tail -n 1)"
 fi
 [ -z "$fetched" ] || cp "$session/fetched" "$fetched"
+[ -z "$count" ] || cp "$session/counted" "$count"
 exit "$status"

@@ -1,9 +1,8 @@
 /*
  * QEMU plugin: lets each cache line that a guest program fetches from memory take a fixed time, one
- * from the CPU's own node and another from the other node. Options (all needed): local_ns,
- * remote_ns (at least the emulator's own cost, about 400 ns), node_bytes (memory of each of the two
- * nodes), report (a file that gets the number of lines fetched by each CPU from each node when the
- * machine ends).
+ * from the CPU's own node and another from other nodes. Options (all needed): local_ns, remote_ns
+ * (at least the emulator's own cost, about 400 ns), the machine's (machine_read), report (a file
+ * that gets the number of lines fetched by each CPU from each node when the machine ends).
  *
  * Nothing is modelled but a small cache a CPU: no prefetch, no overlapping misses, no bandwidth
  * limit.
@@ -16,42 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "machine_model.h"
 #include "pace_model.h"
-
-/* The few declarations of QEMU's plugin interface that are needed: its header is not packaged.
- * https://www.qemu.org/docs/master/devel/tcg-plugins.html */
-typedef uint64_t qemu_plugin_id_t;
-typedef uint32_t qemu_plugin_meminfo_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_hwaddr;
-enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_MEM_RW = 3 };
-typedef void qemu_plugin_tb_trans_cb(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void qemu_plugin_mem_cb(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address,
-                                void *data);
-typedef void qemu_plugin_exit_cb(qemu_plugin_id_t id, void *data);
-extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-                                                  qemu_plugin_tb_trans_cb *callback);
-extern void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-                                             qemu_plugin_mem_cb *callback, int flags, int which,
-                                             void *data);
-extern void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_exit_cb *callback,
-                                           void *data);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-                                                        size_t index);
-extern struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info,
-                                                         uint64_t address);
-extern bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
-extern uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
-
-/* 1 up to QEMU 8, 2 from QEMU 9 on; each refuses the other's. vm.sh chooses. */
-#ifndef PACE_PLUGIN_VERSION
-#define PACE_PLUGIN_VERSION 1
-#endif
-__attribute__((visibility("default"))) int qemu_plugin_version = PACE_PLUGIN_VERSION;
-__attribute__((visibility("default"))) int
-qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
+#include "qemu_plugin.h"
 
 /* Lateness from which it pays to ask the host for the reason, which takes about 5 us. */
 enum { LATE_NS = 50000 };
@@ -62,20 +28,20 @@ enum { OWED_NS_MAX = 10000000 };
 
 /* Written by one CPU's thread alone, so each on lines of its own. */
 struct cpu {
-    struct pace_cache cache;
+    struct line_cache cache;
     uint64_t end_ticks;  /* of the previous paced access */
     uint64_t owed_ticks; /* taken away by the host and not yet made up for */
     uint64_t taken_ns;   /* by the host since this CPU's thread began, when last asked */
-    uint64_t fetched[PACE_NODES];
+    uint64_t fetched[MACHINE_NODES_MAX];
 } __attribute__((aligned(128)));
 
 static struct {
-    struct cpu cpus[PACE_CPUS];
+    struct machine machine;
+    struct cpu cpus[MACHINE_CPUS_MAX];
     uint64_t latency_ticks[2]; /* local, remote */
     uint64_t late_ticks;
     uint64_t owed_ticks_max;
     double ticks_per_ns;
-    uint64_t node_bytes;
     const char *report;
     /* Set with the first access to a kernel address and never cleared, so its race is harmless:
      * firmware and the kernel's decompressor run at low addresses too and would take half a minute
@@ -148,27 +114,28 @@ static void note_lateness(struct cpu *cpu, uint64_t lateness_ticks) {
 
 static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t address,
                           void *data) {
-    struct cpu *cpu = &pace.cpus[cpu_id % PACE_CPUS];
+    struct cpu *cpu = &pace.cpus[cpu_id % MACHINE_CPUS_MAX];
     struct qemu_plugin_hwaddr *hardware_address;
     uint64_t latency, now;
     int node;
 
     (void)data;
-    if (pace_is_kernel_address(address)) {
+    if (is_kernel_address(address)) {
         if (!pace.kernel_runs)
             pace.kernel_runs = true;
         return;
     }
-    if (!pace.kernel_runs || pace_cache_touch(&cpu->cache, address))
+    if (!pace.kernel_runs ||
+        line_cache_touch(&cpu->cache, address, (struct line_version){0}) == TOUCH_HIT)
         return;
     hardware_address = qemu_plugin_get_hwaddr(info, address);
     if (hardware_address == NULL || qemu_plugin_hwaddr_is_io(hardware_address))
         return;
-    node = pace_node_of(qemu_plugin_hwaddr_phys_addr(hardware_address), pace.node_bytes);
+    node = machine_node_of(&pace.machine, qemu_plugin_hwaddr_phys_addr(hardware_address));
     if (node < 0)
         return;
     cpu->fetched[node]++;
-    latency = pace.latency_ticks[node != pace_node_of_cpu(cpu_id)];
+    latency = pace.latency_ticks[node != pace.machine.cpu_node[cpu_id % MACHINE_CPUS_MAX]];
     now = now_ticks();
     if (now > cpu->end_ticks + latency + pace.late_ticks)
         note_lateness(cpu, now - cpu->end_ticks - latency);
@@ -193,26 +160,14 @@ static void write_report(qemu_plugin_id_t id, void *data) {
     (void)data;
     if (file == NULL)
         return;
-    for (unsigned i = 0; i < PACE_CPUS; i++)
-        fprintf(file, "cpu %u: lines fetched from node 0: %" PRIu64 ", from node 1: %" PRIu64 "\n",
-                i, pace.cpus[i].fetched[0], pace.cpus[i].fetched[1]);
+    for (unsigned i = 0; i < pace.machine.cpus; i++) {
+        fprintf(file, "cpu %u: lines fetched", i);
+        for (unsigned node = 0; node < pace.machine.nodes; node++)
+            fprintf(file, "%s from node %u: %" PRIu64, node == 0 ? "" : ",", node,
+                    pace.cpus[i].fetched[node]);
+        fprintf(file, "\n");
+    }
     fclose(file);
-}
-
-/* The value of option `name` among "name=value" arguments, or NULL. */
-static const char *option(int argc, char **argv, const char *name) {
-    size_t length = strlen(name);
-
-    for (int i = 0; i < argc; i++)
-        if (strncmp(argv[i], name, length) == 0 && argv[i][length] == '=')
-            return argv[i] + length + 1;
-    return NULL;
-}
-
-static uint64_t number_option(int argc, char **argv, const char *name) {
-    const char *value = option(argc, argv, name);
-
-    return value == NULL ? 0 : strtoull(value, NULL, 10);
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
@@ -221,11 +176,19 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
     const char *report = option(argc, argv, "report");
 
     (void)info;
-    pace.node_bytes = number_option(argc, argv, "node_bytes");
-    if (local_ns == 0 || remote_ns == 0 || pace.node_bytes == 0 || report == NULL) {
-        fprintf(stderr, "pace: needs local_ns=, remote_ns=, node_bytes= and report=\n");
+    if (local_ns == 0 || remote_ns == 0 || report == NULL ||
+        !machine_read(&pace.machine, number_option(argc, argv, "node_bytes"),
+                      number_option(argc, argv, "nodes"), option(argc, argv, "cpu_nodes"),
+                      PLUGIN_VERSION < 2)) {
+        fprintf(stderr, "pace: needs local_ns=, remote_ns=, nodes=, node_bytes=, cpu_nodes= and "
+                        "report=\n");
         return 1;
     }
+    for (unsigned i = 0; i < pace.machine.cpus; i++)
+        if (!line_cache_make(&pace.cpus[i].cache, PACE_CACHE_BYTES)) {
+            fprintf(stderr, "pace: no memory\n");
+            return 1;
+        }
     pace.report = strdup(report);
     pace.ticks_per_ns = ticks_per_ns();
     pace.owed_ticks_max = (uint64_t)(OWED_NS_MAX * pace.ticks_per_ns);

@@ -1,0 +1,34 @@
+/*
+ * How a guest program tells the counting plugin (plugin/count.c) which part of it is to be counted:
+ * by writing to a page at an agreed address. Without the plugin it is a page like any other.
+ */
+#ifndef NUMA_ALLOC_VM_COUNT_MARK_H
+#define NUMA_ALLOC_VM_COUNT_MARK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#define COUNT_MARK_ADDRESS                                                                         \
+    UINT64_C(0x6e756d610000)     /* "numa", below every address the kernel picks */
+#define COUNT_MARK_SECTIONS 2048 /* half a page: a byte begins, another ends */
+
+/* Maps the page. False when something else is there. */
+static inline bool count_mark_map(void) {
+    void *page = mmap((void *)COUNT_MARK_ADDRESS, 2 * COUNT_MARK_SECTIONS, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    return page == (void *)COUNT_MARK_ADDRESS;
+}
+
+/* The page must have been written before, or the kernel's work on the first write to it comes in
+ * between. */
+static inline void count_mark_begin(unsigned section) {
+    ((volatile unsigned char *)COUNT_MARK_ADDRESS)[section] = 1;
+}
+
+static inline void count_mark_end(unsigned section) {
+    ((volatile unsigned char *)COUNT_MARK_ADDRESS)[COUNT_MARK_SECTIONS + section] = 1;
+}
+
+#endif
