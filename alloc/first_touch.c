@@ -9,10 +9,11 @@
 /* With a page of small blocks, what follows it is touched as well, so that the cost is spread. */
 #define TOUCH_AHEAD_SLICES (1 * MIB / SLICE_SIZE)
 
-/* In one call of a helper's: some 10 ms, for which its thread's signals wait. Nodes take turns more
- * often. */
+/* In one call of a helper's: some 10 ms, for which its thread's signals wait. */
 #define TOUCH_PIECE_BYTES (16 * MIB)
-#define TOUCH_TURN_BYTES  (2 * MIB)
+
+/* Where a pool has several nodes, each piece of this much is on one of them. */
+#define TOUCH_TURN_BYTES (2 * MIB)
 
 /* How much is touched before it is looked again how much there is, and for how long no more is once
  * there is too little. */
@@ -132,16 +133,16 @@ static bool touch_is_allowed(struct pool *pool, size_t size_bytes) {
 
 /* --- touching ------------------------------------------------------------------------------ */
 
-/* On whose node the next piece of the pool's memory shall be. */
-static struct pool *next_toucher(struct pool *pool, size_t size_bytes, bool locked) {
+/* On whose node a pool's memory at an address shall be. With several nodes that is decided by the
+ * address alone, each 2 MiB whole: a first touch may bring a transparent huge page. */
+static struct pool *pool_toucher(struct pool *pool, uintptr_t at, size_t piece_bytes) {
     if (pool->node >= 0)
         return pool;
-    if (!locked)
-        lock_take(&pool->lock);
-    struct pool *toucher = rotation_take(pool->rotation, size_bytes / SLICE_SIZE);
-    if (!locked)
-        lock_release(&pool->lock);
-    return toucher;
+    const struct turn *turn = pool->rotation->turns;
+    for (size_t place = at / piece_bytes % pool->rotation->weight_sum; place >= turn->weight;
+         turn++)
+        place -= turn->weight;
+    return turn->pool;
 }
 
 /* Counts what a helper could not do. Want of memory or of processes may pass; else it is the last
@@ -153,32 +154,29 @@ static slow_path void touch_failed(struct pool *pool, int error) {
         atomic_store_explicit(&pool->placing, PLACING_PLAIN, memory_order_relaxed);
 }
 
-/* Has memory of a PLACING_TOUCHED pool touched on its node, or its nodes in turns, piece by piece
- * of at least `piece_min` bytes (a power of two). Returns 0 or -errno; then the rest is not placed.
- * `locked`: the caller has the pool's lock. */
-static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, size_t piece_min,
-                        bool locked) {
-    size_t most = pool->node >= 0 ? TOUCH_PIECE_BYTES : TOUCH_TURN_BYTES;
-    if (most < piece_min)
-        most = piece_min;
-    for (uintptr_t at = start, end = start + size_bytes; at < end; at += most) {
-        size_t bytes = end - at < most ? end - at : most;
-        struct pool *toucher = next_toucher(pool, bytes, locked);
-        int result =
-            sys_populate_on(atomic_load_explicit(&toucher->helper_cpus, memory_order_acquire),
-                            CPU_IDS_MAX / 8, at, bytes);
+/* Has memory of a PLACING_TOUCHED pool touched on its nodes, piece by piece; they take turns for
+ * `turn_bytes` each, a power of two. Returns 0 or -errno; then the rest is not placed. */
+static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, size_t turn_bytes) {
+    size_t piece_bytes = pool->node >= 0 ? TOUCH_PIECE_BYTES : turn_bytes;
+    uintptr_t end = start + size_bytes, next;
+    for (uintptr_t at = start; at < end; at = next) {
+        next = align_up(at + 1, piece_bytes);
+        if (next > end)
+            next = end;
+        const unsigned long *cpus = atomic_load_explicit(
+            &pool_toucher(pool, at, piece_bytes)->helper_cpus, memory_order_acquire);
+        int result = sys_populate_on(cpus, CPU_IDS_MAX / 8, at, next - at);
         if (result != 0)
             return result;
-        atomic_fetch_add_explicit(&pool->touched_bytes, bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->touched_bytes, next - at, memory_order_relaxed);
     }
     return 0;
 }
 
 /* The same for memory that is anywhere else when it cannot be there. */
-static slow_path void pool_touch(struct pool *pool, uintptr_t start, size_t size_bytes,
-                                 bool locked) {
+static slow_path void pool_touch(struct pool *pool, uintptr_t start, size_t size_bytes) {
     int result = touch_is_allowed(pool, size_bytes)
-                     ? touch_pieces(pool, start, size_bytes, SLICE_SIZE, locked)
+                     ? touch_pieces(pool, start, size_bytes, TOUCH_TURN_BYTES)
                      : -ENOMEM;
     if (result != 0)
         touch_failed(pool, -result);

@@ -14,15 +14,62 @@ static void huge_count(struct pool *pool, int blocks, size_t old_bytes, size_t n
     lock_release(&pool->lock);
 }
 
-static void huge_place(struct segment *head) {
-    struct pool *pool = head->pool;
+/* Locks the pool where placing counts its stripes. */
+static void huge_lock(struct pool *pool) {
     if (pool->spread == SPREAD_STRIPES)
         lock_take(&pool->lock);
-    head->stripe_mappings = pool_place(pool, head->base, head->huge_bytes, SLICE_SIZE);
+}
+
+static void huge_unlock(struct pool *pool) {
     if (pool->spread == SPREAD_STRIPES)
         lock_release(&pool->lock);
+}
+
+/* Maps the block in reserved huge pages, populated. False when there are not enough. */
+static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t alignment) {
+    struct pool *pool = head->pool;
+    size_t bytes;
+    int error;
+    if (__builtin_add_overflow(size_bytes, na.huge_page_bytes - 1, &bytes) ||
+        sys_coarse_ms() < atomic_load_explicit(&pool->huge_pages_resume_ms, memory_order_relaxed))
+        return false;
+    bytes &= ~(na.huge_page_bytes - 1);
+    huge_lock(pool);
+    head->base = map_reserved_pages(pool, bytes, alignment, &head->stripe_mappings, &error);
+    huge_unlock(pool);
+    if (head->base == 0) {
+        report_no_huge_pages(pool, bytes, "mmap", error);
+        return false;
+    }
+    head->huge_bytes = bytes;
+    head->reserved_pages = true;
+    atomic_fetch_add_explicit(&pool->reserved_bytes, bytes, memory_order_relaxed);
+    int result = populate_reserved_pages(pool, head->base, bytes);
+    if (result == 0)
+        return true;
+    huge_release(head);
+    report_no_huge_pages(pool, bytes, "madvise", -result);
+    return false;
+}
+
+/* Maps the block in default pages. False without address space. */
+static bool huge_map_default(struct segment *head, size_t bytes, size_t alignment) {
+    struct pool *pool = head->pool;
+    uintptr_t start = sys_map_aligned(bytes, alignment, PROT_READ | PROT_WRITE);
+    if (start == 0 || !segment_table_covers(start, bytes)) {
+        sys_unmap(start, start == 0 ? 0 : bytes);
+        return false;
+    }
+    head->base = start;
+    head->huge_bytes = bytes;
+    head->reserved_pages = false;
+    huge_lock(pool);
+    head->stripe_mappings = pool_place(pool, start, bytes, 0);
+    huge_unlock(pool);
+    advise_huge_pages(pool, start, bytes);
     if (pool_is_touched(pool))
-        pool_touch(pool, head->base, head->huge_bytes, false);
+        pool_touch(pool, start, bytes);
+    return true;
 }
 
 /* A new mapping for a block, or NULL. */
@@ -30,19 +77,18 @@ static struct segment *huge_map(struct pool *pool, size_t bytes, size_t alignmen
     struct segment *head = huge_head_new();
     if (head == NULL)
         return NULL;
-    uintptr_t start = sys_map_aligned(bytes, alignment > SEGMENT_SIZE ? alignment : SEGMENT_SIZE,
-                                      PROT_READ | PROT_WRITE);
-    if (start == 0 || !segment_table_covers(start, bytes)) {
-        sys_unmap(start, start == 0 ? 0 : bytes);
-        huge_head_spare(head);
-        return NULL;
-    }
-    head->base = start;
+    if (alignment < SEGMENT_SIZE)
+        alignment = SEGMENT_SIZE;
     head->pool = pool;
     head->kind = SEGMENT_HUGE;
     head->page_shift = SEGMENT_SHIFT;
-    head->huge_bytes = bytes;
-    huge_place(head);
+    pool_look_if_full(pool, bytes);
+    bool mapped = (na.huge_page_bytes != 0 && huge_map_reserved(head, bytes, alignment)) ||
+                  huge_map_default(head, bytes, alignment);
+    if (!mapped) {
+        huge_head_spare(head);
+        return NULL;
+    }
     segment_register(head);
     return head;
 }
@@ -67,17 +113,17 @@ static bool huge_move(struct segment *head, size_t bytes) {
 /* Makes a mapping `bytes` long, in place or elsewhere. False: refused, and nothing has changed.
  * Only want of room in place leads to a move: any other refusal, such as for a block that the
  * program has split into several mappings by madvise, would meet the move as well. Stripes are such
- * mappings too. */
+ * mappings too; and reserved huge pages are populated only when they are mapped. */
 static bool huge_stretch(struct segment *head, size_t bytes) {
     size_t old_bytes = head->huge_bytes;
-    if (bytes > old_bytes && head->pool->spread == SPREAD_STRIPES)
+    if (head->reserved_pages || (bytes > old_bytes && head->pool->spread == SPREAD_STRIPES))
         return false;
     int result = sys_remap_in_place(head->base, old_bytes, bytes);
     if (result != 0 && (result != -ENOMEM || !huge_move(head, bytes)))
         return false;
     head->huge_bytes = bytes;
     if (bytes > old_bytes && pool_is_touched(head->pool))
-        pool_touch(head->pool, head->base + old_bytes, bytes - old_bytes, false);
+        pool_touch(head->pool, head->base + old_bytes, bytes - old_bytes);
     return true;
 }
 
@@ -138,7 +184,8 @@ static void huge_free(struct segment *head, void *block) {
 /* Makes a block hold `new_bytes`. NULL: refused, and nothing has changed. */
 static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
     huge_check(head, block);
-    size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, SLICE_SIZE);
+    size_t grain = head->reserved_pages ? na.huge_page_bytes : SLICE_SIZE;
+    size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, grain);
     if (bytes != old_bytes) {
         if (!huge_stretch(head, bytes))
             return NULL;

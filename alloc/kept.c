@@ -37,11 +37,23 @@ static struct segment *huge_head_new(void) {
 
 static void huge_head_spare(struct segment *head) {
     head->huge_bytes = 0;
-    head->huge_bytes = 0;
     lock_take(&huge.lock);
     head->next = huge.spare;
     huge.spare = head;
     lock_release(&huge.lock);
+}
+
+/* Gives a block back to the kernel, without its head. */
+static void huge_release(struct segment *head) {
+    struct pool *pool = head->pool;
+    sys_unmap_aligned(head->base, head->huge_bytes);
+    if (head->reserved_pages)
+        atomic_fetch_sub_explicit(&pool->reserved_bytes, head->huge_bytes, memory_order_relaxed);
+    if (head->stripe_mappings != 0) {
+        lock_take(&pool->lock);
+        pool->stripe_mappings += head->stripe_mappings;
+        lock_release(&pool->lock);
+    }
 }
 
 /* Gives a list of blocks back to the kernel. Not with the pool locked: that takes a while. */
@@ -49,12 +61,7 @@ static void huge_unmap(struct segment *heads) {
     while (heads != NULL) {
         struct segment *head = heads;
         heads = head->next;
-        sys_unmap_aligned(head->base, head->huge_bytes);
-        if (head->stripe_mappings != 0) {
-            lock_take(&head->pool->lock);
-            head->pool->stripe_mappings += head->stripe_mappings;
-            lock_release(&head->pool->lock);
-        }
+        huge_release(head);
         huge_head_spare(head);
     }
 }
@@ -68,13 +75,14 @@ static struct segment *kept_remove(struct segment **link) {
 }
 
 /* Keeps a freed block; returns those that must go for it, for huge_unmap: the ones kept longest, or
- * itself. The pool is locked. */
+ * itself; always itself when of reserved huge pages, which others may wait for. The pool is locked.
+ */
 static struct segment *kept_put(struct segment *head) {
     struct pool *pool = head->pool;
     struct segment *out = NULL, **link = &pool->kept;
     head->kept_idle = false;
     head->next = NULL;
-    if (head->huge_bytes > KEPT_BYTES_MAX)
+    if (head->huge_bytes > KEPT_BYTES_MAX || head->reserved_pages)
         return head;
     while (pool->kept_bytes + head->huge_bytes > KEPT_BYTES_MAX) {
         struct segment *oldest = kept_remove(&pool->kept);

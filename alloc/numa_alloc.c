@@ -7,7 +7,7 @@
  *   topology.c config.c runtime.c     the machine's nodes, the environment, the process's state
  *   size_class.c types.h meta.c       sizes, data structures, memory for the latter
  *   rotation.c first_touch.c          nodes that take turns, placing where the kernel refuses to
- *   placement.c                       asking the kernel for nodes
+ *   placement.c huge_pages.c          asking the kernel for nodes, and for larger pages
  *   slices.c segment_table.c pool.c   runs of 64 KiB, address to segment, a node's memory
  *   span.c huge.c                     large blocks
  *   page.c heap.c thread.c            small blocks

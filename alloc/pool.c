@@ -2,6 +2,7 @@
  * free runs purged once they have lain idle. */
 #pragma once
 
+#include "huge_pages.c"
 #include "kept.c"
 #include "slices.c"
 
@@ -65,6 +66,35 @@ static void segment_relist(struct segment *segment) {
         segment_list(segment, list);
 }
 
+static void pool_start_arena(struct pool *pool, uintptr_t start, size_t size_bytes,
+                             bool reserved_pages) {
+    pool->arena_next = start;
+    pool->arena_end = start + size_bytes;
+    pool->arena_reserved_pages = reserved_pages;
+    pool->arenas++;
+    pool->arena_bytes += size_bytes;
+}
+
+/* An arena of reserved huge pages, smaller where there are not so many: the first is of one segment
+ * or page, each later one of twice as much, so that a small program does not take them all. */
+static bool pool_map_reserved_arena(struct pool *pool) {
+    size_t least = SEGMENT_SIZE > na.huge_page_bytes ? SEGMENT_SIZE : na.huge_page_bytes;
+    size_t bytes = pool->reserved_arena_bytes < least ? least : pool->reserved_arena_bytes;
+    size_t stripe_mappings;
+    uintptr_t start = 0;
+    int error = 0;
+    for (; bytes >= least && start == 0; bytes /= 2) {
+        start = map_reserved_pages(pool, bytes, SEGMENT_SIZE, &stripe_mappings, &error);
+        if (start != 0) {
+            pool_start_arena(pool, start, bytes, true);
+            pool->reserved_arena_bytes = bytes < ARENA_BYTES ? bytes * 2 : bytes;
+        }
+    }
+    if (start == 0)
+        report_no_huge_pages(pool, least, "mmap", error);
+    return start != 0;
+}
+
 /* Takes address space for more segments: a whole arena, or less where that much is refused. Its
  * segments become usable one by one. */
 static bool pool_map_arena(struct pool *pool) {
@@ -76,21 +106,47 @@ static bool pool_map_arena(struct pool *pool) {
             sys_unmap(start, bytes);
             return false;
         }
-        (void)pool_place(pool, start, bytes, SLICE_SIZE);
-        pool->arena_next = start;
-        pool->arena_end = start + bytes;
-        pool->arenas++;
-        pool->arena_bytes += bytes;
+        (void)pool_place(pool, start, bytes, 0);
+        advise_huge_pages(pool, start, bytes);
+        pool_start_arena(pool, start, bytes, false);
         return true;
     }
     return false;
 }
 
-/* Cuts the next segment off the newest arena. */
+/* Makes the arena's next segment usable that is to be of reserved huge pages. Where one of its
+ * nodes has too few, the rest of the arena is given up. */
+static bool pool_fill_segment(struct pool *pool) {
+    int result = populate_reserved_pages(pool, pool->arena_next, na.segment_bytes);
+    if (result == 0) {
+        atomic_fetch_add_explicit(&pool->reserved_bytes, na.segment_bytes, memory_order_relaxed);
+        return true;
+    }
+    size_t rest_bytes = pool->arena_end - pool->arena_next;
+    sys_unmap_aligned(pool->arena_next, rest_bytes);
+    pool->arena_end = pool->arena_next;
+    pool->arena_bytes -= rest_bytes;
+    report_no_huge_pages(pool, na.segment_bytes, "madvise", -result);
+    return false;
+}
+
+/* Makes the first segment of what is left of the newest arena usable, or of a new one. */
+static bool pool_ready_segment(struct pool *pool) {
+    bool arena_is_new = pool->arena_next == pool->arena_end;
+    if (arena_is_new && (na.huge_page_bytes == 0 || !pool_map_reserved_arena(pool)) &&
+        !pool_map_arena(pool))
+        return false;
+    if (pool->arena_reserved_pages && !pool_fill_segment(pool) && !pool_map_arena(pool))
+        return false;
+    return pool->arena_reserved_pages || sys_make_usable(pool->arena_next, na.segment_bytes);
+}
+
+/* Cuts the next segment off the newest arena. The first is not worth a look whether the node is
+ * full: it costs as much as the start of a small program may. */
 static struct segment *pool_carve_segment(struct pool *pool) {
-    if (pool->arena_next == pool->arena_end && !pool_map_arena(pool))
-        return NULL;
-    if (!sys_make_usable(pool->arena_next, na.segment_bytes))
+    if (pool->segments != 0)
+        pool_look_if_full(pool, na.segment_bytes);
+    if (!pool_ready_segment(pool))
         return NULL;
     struct segment *segment =
         meta_allocate(sizeof *segment + SEGMENT_SLICES * sizeof segment->pages[0]);
@@ -100,6 +156,7 @@ static struct segment *pool_carve_segment(struct pool *pool) {
     segment->pool = pool;
     segment->kind = SEGMENT_UNUSED;
     segment->page_shift = SLICE_SHIFT;
+    segment->reserved_pages = pool->arena_reserved_pages;
     segment->slices = segment->free_slices = (uint16_t)(na.segment_bytes / SLICE_SIZE);
     slices_set(segment->free_map, 0, segment->slices);
     pool->arena_next += na.segment_bytes;
@@ -114,14 +171,33 @@ static struct segment *pool_carve_segment(struct pool *pool) {
 
 /* --- purging ------------------------------------------------------------------------------- */
 
+/* Which slices to give back: those that are free and idle or, `at_once`, just free. Where
+ * transparent huge pages may be, only all that such a page can hold. */
+static void segment_purge_map(const struct segment *segment, bool at_once,
+                              uint64_t wanted[SLICE_WORDS]) {
+    const unsigned page_slices = THP_BYTES / SLICE_SIZE;
+    for (unsigned word = 0; word < SLICE_WORDS; word++) {
+        uint64_t touched = segment->free_map[word] & segment->touched_map[word];
+        wanted[word] = at_once ? touched : touched & segment->idle_map[word];
+        if (na.config.pages != PAGES_THP)
+            continue;
+        for (unsigned at = 0; at < 64; at += page_slices) {
+            uint64_t page = slices_mask(word, word * 64 + at, page_slices);
+            bool whole = (segment->free_map[word] & page) == page &&
+                         (wanted[word] & page) == (touched & page) && (touched & page) != 0;
+            wanted[word] = whole ? wanted[word] | page : wanted[word] & ~page;
+        }
+    }
+}
+
 /* Gives slices that are free and idle (or, `at_once`, just free) back to the kernel, `most` of them
  * at the most. Returns how many; fewer than `most` means that the segment is done. */
 static unsigned segment_purge(struct segment *segment, bool at_once, unsigned most) {
     uint64_t wanted[SLICE_WORDS];
     unsigned purged = 0;
-    for (unsigned word = 0; word < SLICE_WORDS; word++)
-        wanted[word] = segment->free_map[word] & segment->touched_map[word] &
-                       (at_once ? ~(uint64_t)0 : segment->idle_map[word]);
+    if (segment->reserved_pages)
+        return 0;
+    segment_purge_map(segment, at_once, wanted);
     for (unsigned at = slices_next(wanted, 0, true); at < SEGMENT_SLICES && purged < most;) {
         unsigned end = slices_next(wanted, at, false);
         if (end - at > most - purged)
@@ -138,12 +214,14 @@ static unsigned segment_purge(struct segment *segment, bool at_once, unsigned mo
     return purged;
 }
 
-/* Marks what is free now for the next pass. Returns whether there is anything. */
+/* Marks what is free now for the next pass. Returns whether that will have anything to give back.
+ */
 static bool segment_mark_idle(struct segment *segment) {
-    uint64_t any = 0;
+    uint64_t wanted[SLICE_WORDS];
     for (unsigned word = 0; word < SLICE_WORDS; word++)
-        any |= segment->idle_map[word] = segment->free_map[word] & segment->touched_map[word];
-    return any != 0;
+        segment->idle_map[word] = segment->free_map[word] & segment->touched_map[word];
+    segment_purge_map(segment, false, wanted);
+    return !segment->reserved_pages && slices_next(wanted, 0, true) < SEGMENT_SLICES;
 }
 
 /* A pass shall come by: something was freed. Locked. */
@@ -301,7 +379,7 @@ static slow_path void pool_touch_ahead(struct run run, unsigned count) {
            slices_next(segment->touched_map, end, false) == end)
         end++;
     slices_set(segment->touched_map, run.slice, end - run.slice);
-    pool_touch(segment->pool, (uintptr_t)run_start(run), (end - run.slice) * SLICE_SIZE, true);
+    pool_touch(segment->pool, (uintptr_t)run_start(run), (end - run.slice) * SLICE_SIZE);
 }
 
 /* Takes a run of `count` slices at a multiple of `alignment` slices. Without may_carve, only from
@@ -311,12 +389,12 @@ static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsig
     lock_take(&pool->lock);
     pool_purge_if_due(pool);
     struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
-    bool touch = run.untouched && pool_is_touched(pool);
+    bool touch = run.untouched && pool_is_touched(pool) && !run.segment->reserved_pages;
     if (touch && kind < PAGED_KINDS)
         pool_touch_ahead(run, count);
     pool_unlock(pool);
     if (touch && kind == SEGMENT_SPAN)
-        pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE, false);
+        pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE);
     return run;
 }
 

@@ -221,6 +221,22 @@ static void set_up_pools(void) {
     set_up_spread_pool(na.policy_pool);
 }
 
+/* The size of the huge pages to take out of the kernel's reserve; 0 for none. Where address space
+ * is limited, segments are smaller than what such pages are worth. */
+static size_t reserved_page_bytes(bool limited) {
+    struct message message;
+    enum page_kind pages = na.config.pages;
+    if (pages != PAGES_2M && pages != PAGES_1G)
+        return 0;
+    if (!limited)
+        return pages == PAGES_2M ? 2 * MIB : GIB;
+    if (problem_begin(&message, &na.warned_pages)) {
+        text_add(&message.text, "huge pages are not used under a limit on address space: ");
+        problem_end(&message, "default pages are used instead");
+    }
+    return 0;
+}
+
 static void stats_set_up(void);
 
 /* Reads the environment and the machine, once, whoever comes first: the constructor or a malloc of
@@ -237,6 +253,7 @@ static slow_path void runtime_set_up(void) {
     topology_read(&na.topology, SYSFS_NODE_ROOT, NULL);
     read_config_or_exit();
     bool limited = sys_address_space_limit() != SIZE_MAX;
+    na.huge_page_bytes = reserved_page_bytes(limited);
     na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
     na.span_size_max = limited ? LIMITED_SEGMENT_BYTES / 2 : SEGMENT_SIZE;

@@ -18,8 +18,10 @@ static struct runtime {
     uint16_t pool_of_node[NODE_IDS_MAX]; /* where a CPU of that node allocates locally */
     size_t arena_bytes;                  /* how much address space to take at a time */
     size_t segment_bytes;                /* how much of a segment's address range is used */
+    size_t huge_page_bytes;              /* of reserved huge pages; 0: none are used */
     size_t span_size_max;                /* larger blocks are mappings of their own */
     _Atomic(bool) warned;                /* the one line about a refused policy is out */
+    _Atomic(bool) warned_pages;          /* likewise about huge pages */
     _Atomic(bool) warned_foreign;
     _Atomic(uint64_t) foreign_frees;
 } na;

@@ -64,9 +64,9 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
             touch = segment_take(segment, SEGMENT_SPAN, tail, more).untouched;
     }
     pool_unlock(pool);
-    if (touch && pool_is_touched(pool))
+    if (touch && pool_is_touched(pool) && !segment->reserved_pages)
         pool_touch(pool, (uintptr_t)block + old_count * SLICE_SIZE,
-                   (new_count - old_count) * SLICE_SIZE, false);
+                   (new_count - old_count) * SLICE_SIZE);
     if (fits)
         page->block_size = (uint32_t)align_up(new_bytes, SPAN_GRAIN);
     return fits;

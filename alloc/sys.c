@@ -111,6 +111,38 @@ static void sys_unmap_aligned(uintptr_t start, size_t size_bytes) {
                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Memory of huge pages of `page_bytes`, taken out of what the kernel has of them for all nodes, at
+ * a multiple of `alignment`. Returns 0 with *error when refused: ENOMEM: there are not enough. */
+static uintptr_t sys_map_hugetlb(size_t size_bytes, size_t alignment, size_t page_bytes,
+                                 int *error) {
+    int flags =
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)(floor_log2(page_bytes) << MAP_HUGE_SHIFT);
+    /* Padding would want huge pages as well, so room is found without them. Another thread may take
+     * it in between. */
+    for (int attempt = 0; attempt < 8; attempt++) {
+        uintptr_t start = sys_map_aligned(size_bytes, alignment, PROT_NONE);
+        if (start == 0)
+            break;
+        sys_unmap(start, size_bytes);
+        long result =
+            sys_call(SYS_mmap, (long)start, (long)size_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+        if ((uintptr_t)result == start)
+            return start;
+        if (result < 0 && result > -4096) {
+            *error = -(int)result;
+            return 0;
+        }
+        sys_unmap((uintptr_t)result, size_bytes);
+    }
+    *error = ENOMEM;
+    return 0;
+}
+
+/* Lets transparent huge pages fill the range. Returns 0 or -errno. */
+static int sys_advise_huge_pages(uintptr_t start, size_t size_bytes) {
+    return (int)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_HUGEPAGE, 0, 0, 0);
+}
+
 /* Makes memory mapped with PROT_NONE usable. Only then does it count as committed, against
  * RLIMIT_DATA, and as memory to lock. */
 static bool sys_make_usable(uintptr_t start, size_t size_bytes) {

@@ -92,6 +92,7 @@ struct segment {
     uint16_t slices;        /* SEGMENT_SLICES, fewer where address space is limited */
     uint16_t free_slices;   /* == bits in free_map */
     uint16_t largest_run;   /* free slices in a row, kept for span segments only */
+    bool reserved_pages;    /* of NUMA_ALLOC_PAGES=2M or 1G: populated, and never purged */
     size_t huge_bytes;      /* 0: the head is spare */
     size_t stripe_mappings; /* of a huge block, out of its pool's budget */
     bool kept_idle;         /* of a kept one: the last purging pass has seen it */
@@ -145,8 +146,8 @@ struct pool {
     uint8_t spread;            /* enum spread */
     _Atomic(uint8_t) placing;  /* enum placing */
     int mode;                  /* mbind mode, of SPREAD_ONE, _KERNEL and of each stripe */
-    struct rotation *rotation; /* whose turn the next stripe is, or the next piece that a helper
-                                  touches; NULL for one node, or without memory */
+    struct rotation *rotation; /* of several nodes: whose turn the next stripe is, or whose helper
+                                  touches which piece; NULL for one node, or without memory */
     size_t stripe_mappings;    /* as many mappings as stripes may take more of */
     _Atomic(unsigned long *) helper_cpus;    /* the node's, once a helper was seen to run there */
     _Atomic(uint64_t) touch_allowance_bytes; /* helpers may touch before it is looked again ... */
@@ -160,17 +161,26 @@ struct pool {
     size_t kept_bytes;
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
-    uint64_t purge_due_ms;           /* 0: nothing to purge */
-    struct segment *purge_next;      /* where the pass under way goes on; NULL: at the start */
-    bool purge_again;                /* the pass under way leaves memory for the next */
-    bool purge_refused;              /* the kernel keeps our pages: they are locked */
-    _Atomic(bool) collected;         /* freed blocks were searched for since the last carving */
+    bool arena_reserved_pages;       /* it is of NUMA_ALLOC_PAGES=2M or 1G */
+    size_t reserved_arena_bytes;     /* how large the next such arena shall be; 0: the smallest */
+    _Atomic(uint64_t) huge_pages_resume_ms; /* huge blocks do without reserved pages until then */
+    _Atomic(uint64_t) full_look_ms; /* when it may be looked again whether the node is full */
+    uint64_t purge_due_ms;          /* 0: nothing to purge */
+    struct segment *purge_next;     /* where the pass under way goes on; NULL: at the start */
+    bool purge_again;               /* the pass under way leaves memory for the next */
+    bool purge_refused;             /* the kernel keeps our pages: they are locked */
+    _Atomic(bool) collected;        /* freed blocks were searched for since the last carving */
     /* Counters, read without the lock by the statistics. */
     uint64_t arenas, arena_bytes, segments;
     uint64_t slices_used, slices_used_peak, slices_purged;
     uint64_t huge_blocks, huge_bytes, huge_bytes_peak;
     _Atomic(uint64_t) policy_refusals;
     _Atomic(int) policy_errno;        /* of the last refusal */
+    _Atomic(uint64_t) pages_refusals; /* arenas and blocks without the huge pages asked for */
+    _Atomic(int) pages_errno;         /* of the last such */
+    _Atomic(uint64_t) reserved_bytes; /* in pages of NUMA_ALLOC_PAGES=2M or 1G */
+    _Atomic(uint64_t) full_demands;   /* demands for more than a bound node had free, of those that
+                                         were looked at: ten a second at most */
     _Atomic(uint64_t) touched_bytes;  /* by helpers, while PLACING_TOUCHED */
     _Atomic(uint64_t) touch_failures; /* pages' runs and blocks that a helper could not touch */
     _Atomic(int) touch_errno; /* of the last such; ENOMEM also: it would have been too much */
