@@ -66,11 +66,13 @@ static void text_add_errno(struct text *text, const char *call, int error) {
     text_add(text, "): ");
 }
 
-/* "node 1", or "nodes 0-1" for a pool of several. */
+/* "node 1", "nodes 0-1" for a pool of several, "any node" for one that follows no policy. */
 static void text_add_pool_nodes(struct text *text, const struct pool *pool) {
     if (pool->node >= 0) {
         text_add(text, "node ");
         text_add_unsigned(text, (unsigned)pool->node);
+    } else if (node_set_empty(&na.config.nodes)) {
+        text_add(text, "any node");
     } else {
         text_add(text, node_set_count(&na.config.nodes) == 1 ? "node " : "nodes ");
         node_set_format(&na.config.nodes, text);

@@ -63,12 +63,80 @@ static void a_large_block_freed_and_asked_for_again_comes_back_to_its_place(void
     }
 }
 
-int main(void) {
+/* --- every policy --------------------------------------------------------------------------- */
+
+enum { CHURN_BLOCKS = 100000, CHURN_MAPPINGS_MAX = 2000 };
+
+/* 100,000 places for blocks of 1 MiB, filled and freed at random, three times as often as there are
+ * places. Nothing is written: it is address space that is counted. Prints the most mappings seen.
+ */
+static int churn(void) {
+    static void *blocks[CHURN_BLOCKS];
+    uint64_t random = 1;
+    size_t most = 0;
+    for (size_t step = 0; step < 3 * CHURN_BLOCKS; step++) {
+        void **block = &blocks[(random_next(&random) >> 20) % CHURN_BLOCKS];
+        if (*block != NULL) {
+            free(*block);
+            *block = NULL;
+        } else if ((*block = malloc(MIB)) == NULL) {
+            puts("no memory");
+            return 1;
+        }
+        if (step % CHURN_BLOCKS == CHURN_BLOCKS - 1) {
+            size_t mappings = count_mappings();
+            most = mappings > most ? mappings : most;
+        }
+    }
+    printf("%zu\n", most);
+    return 0;
+}
+
+struct setting {
+    const char *policy; /* a printf format that may take the lowest node */
+    const char *pages, *min_size;
+};
+
+static void set_environment(const void *settings) {
+    const struct setting *setting = settings;
+    char policy[64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(policy, sizeof policy, setting->policy, lowest_node());
+#pragma GCC diagnostic pop
+    setenv("NUMA_ALLOC_POLICY", policy, 1);
+    setenv("NUMA_ALLOC_PAGES", setting->pages, 1);
+    setenv("NUMA_ALLOC_MIN_SIZE", setting->min_size, 1);
+}
+
+static void blocks_of_1_MiB_at_random_take_few_mappings_under_any_policy(void **state) {
+    (void)state;
+    static const struct setting settings[] = {
+        {"bind:%d", "default", "0"},        {"preferred:%d", "default", "0"},
+        {"interleave:all", "default", "0"}, {"weighted:%d=3", "default", "0"},
+        {"local", "default", "0"},          {"none", "default", "0"},
+        {"preferred:all", "default", "0"},  {"interleave:all", "thp", "0"},
+        {"weighted:%d=3", "thp", "4M"},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        struct run run;
+        run_self(&run, "churn", NULL, set_environment, &settings[i]);
+        unsigned long mappings = strtoul(run.out, NULL, 10);
+        if (run.status != 0 || mappings == 0 || mappings >= CHURN_MAPPINGS_MAX)
+            fail_msg("%s, pages %s: status %d, %lu mappings, stdout \"%s\", stderr \"%s\"",
+                     settings[i].policy, settings[i].pages, run.status, mappings, run.out, run.err);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "churn") == 0)
+        return churn();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holes_between_blocks_of_1_MiB_cost_no_mapping),
         cmocka_unit_test(holes_between_blocks_of_100_KiB_cost_no_mapping),
         cmocka_unit_test(holes_between_blocks_of_4_KiB_cost_no_mapping),
         cmocka_unit_test(a_large_block_freed_and_asked_for_again_comes_back_to_its_place),
+        cmocka_unit_test(blocks_of_1_MiB_at_random_take_few_mappings_under_any_policy),
     };
     return cmocka_run_group_tests(tests, require_numa_alloc, NULL);
 }
