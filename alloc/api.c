@@ -102,6 +102,8 @@ static struct na_node_stats node_stats(const struct pool *pool) {
         .purged_bytes = pool->slices_purged * SLICE_SIZE,
         .refusals = atomic_load(&pool->policy_refusals),
         .refusal_errno = atomic_load(&pool->policy_errno),
+        .full_demands = atomic_load(&pool->full_demands),
+        .huge_page_refusals = atomic_load(&pool->pages_refusals),
     };
 }
 

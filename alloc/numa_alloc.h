@@ -78,11 +78,13 @@ struct na_node_stats {
     uint64_t committed_bytes_peak;
     uint64_t huge_bytes; /* in larger blocks */
     uint64_t huge_bytes_peak;
-    uint64_t purged_bytes; /* given back to the kernel so far, in total */
-    uint64_t refusals;     /* placements the kernel has refused */
-    int refusal_errno;     /* of the last refusal; 0: none */
-    int reserved_0;        /* 0 */
-    uint64_t reserved[4];  /* 0 */
+    uint64_t purged_bytes;       /* given back to the kernel so far, in total */
+    uint64_t refusals;           /* placements the kernel has refused */
+    int refusal_errno;           /* of the last refusal; 0: none */
+    int reserved_0;              /* 0 */
+    uint64_t full_demands;       /* demands for more than the node had free, under bind; a sample */
+    uint64_t huge_page_refusals; /* ranges without the pages NUMA_ALLOC_PAGES asks for */
+    uint64_t reserved[4];        /* 0 */
 };
 
 /* Counters of the process. May grow at its end: set struct_bytes to sizeof(struct na_stats). */

@@ -84,37 +84,50 @@ static uint64_t stats_live_bytes(const struct heap_stats *stats) {
  * some 50 ms. Of more memory than that a sample is taken. */
 #define PLACEMENT_PAGES_MAX ((uint64_t)262144)
 
+/* The slices of a segment that may hold memory; reserved huge pages all do. */
+static void slices_with_memory(const struct segment *segment, uint64_t map[SLICE_WORDS]) {
+    memset(map, 0, SLICE_WORDS * sizeof *map);
+    if (segment->reserved_pages)
+        slices_set(map, 0, segment->slices);
+    else
+        memcpy(map, segment->touched_map, SLICE_WORDS * sizeof *map);
+}
+
 /* One slice in so many is looked at: an odd number, so that the sample does not fall into step with
  * stripes and pages that take turns. */
 static uint64_t placement_stride(size_t page_bytes) {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, map[SLICE_WORDS];
     for (unsigned i = 0; i < na.pool_count; i++) {
         bytes += na.pools[i].huge_bytes + na.pools[i].kept_bytes;
         for (struct segment *segment = atomic_load_explicit(&na.pools[i].all, memory_order_acquire);
-             segment != NULL; segment = segment->next_all)
+             segment != NULL; segment = segment->next_all) {
+            slices_with_memory(segment, map);
             for (unsigned word = 0; word < SLICE_WORDS; word++)
-                bytes += (uint64_t)__builtin_popcountl(segment->touched_map[word]) * SLICE_SIZE;
+                bytes += (uint64_t)__builtin_popcountl(map[word]) * SLICE_SIZE;
+        }
     }
     uint64_t pages = bytes / page_bytes;
     return pages <= PLACEMENT_PAGES_MAX ? 1 : (pages / PLACEMENT_PAGES_MAX + 1) | 1;
 }
 
-/* Asks about one slice in `stride` of those that may hold memory: touched ones, and huge blocks,
- * the kept ones too. */
+/* Asks about one slice in `stride` of those that may hold memory, and of huge blocks, the kept ones
+ * too. */
 static void placement_look(struct residency *residency, const struct pool *pool, uint64_t stride,
                            size_t page_bytes) {
-    uint64_t seen = 0;
+    uint64_t seen = 0, map[SLICE_WORDS];
     for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_acquire);
-         segment != NULL; segment = segment->next_all)
-        for (unsigned slice = slices_next(segment->touched_map, 0, true); slice < SEGMENT_SLICES;
-             slice = slices_next(segment->touched_map, slice + 1, true))
+         segment != NULL; segment = segment->next_all) {
+        slices_with_memory(segment, map);
+        for (unsigned slice = slices_next(map, 0, true); slice < SEGMENT_SLICES;
+             slice = slices_next(map, slice + 1, true))
             if (seen++ % stride == 0)
                 residency_add(residency, segment->base + slice * SLICE_SIZE, SLICE_SIZE,
                               page_bytes);
+    }
     for (struct segment *head = atomic_load_explicit(&huge.all, memory_order_acquire); head != NULL;
          head = head->next_all) {
         uintptr_t start = head->base;
-        size_t size_bytes = head->huge_bytes;
+        size_t size_bytes = head->huge_bytes; /* 0: spare */
         if (head->pool != pool)
             continue;
         for (size_t offset = 0; offset < size_bytes; offset += SLICE_SIZE)

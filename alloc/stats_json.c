@@ -127,6 +127,10 @@ static void json_pool(struct json *json, const struct pool *pool, uint64_t strid
     json_string(json, "placing", placing_name(pool), ", ");
     json_number(json, "refusals", refusals, ", ");
     json_number(json, "refusal_errno", (uint64_t)atomic_load(&pool->policy_errno), ",\n     ");
+    json_number(json, "full_demands", atomic_load(&pool->full_demands), ", ");
+    json_number(json, "huge_page_refusals", atomic_load(&pool->pages_refusals), ", ");
+    json_number(json, "huge_page_errno", (uint64_t)atomic_load(&pool->pages_errno), ", ");
+    json_number(json, "reserved_page_bytes", atomic_load(&pool->reserved_bytes), ",\n     ");
     json_number(json, "touched_bytes", atomic_load(&pool->touched_bytes), ", ");
     json_number(json, "touch_failures", atomic_load(&pool->touch_failures), ", ");
     json_number(json, "touch_errno", (uint64_t)atomic_load(&pool->touch_errno), ",\n     ");

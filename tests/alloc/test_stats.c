@@ -177,6 +177,22 @@ static void pools_of_the_policy_are_told_and_no_others(void **state) {
     unsetenv("NUMA_ALLOC_POLICY");
 }
 
+static void huge_pages_are_told_whether_had_or_not(void **state) {
+    (void)state;
+    char path[128];
+    path_in_folder(path, sizeof path, "pages.json");
+    setenv("NUMA_ALLOC_PAGES", "2M", 1);
+    setenv("NUMA_ALLOC_ON_ERROR", "silent", 1);
+    assert_int_equal(end_of(start("touch", path, NULL)), 0);
+    unsetenv("NUMA_ALLOC_PAGES");
+    unsetenv("NUMA_ALLOC_ON_ERROR");
+    assert_json("pages.json",
+                PLACED "and stats[\"pages\"] == \"2M\" and all("
+                       "(n[\"huge_page_refusals\"] > 0) == (n[\"huge_page_errno\"] > 0) "
+                       "and n[\"huge_page_refusals\"] + n[\"reserved_page_bytes\"] > 0 "
+                       "for n in stats[\"nodes\"])");
+}
+
 /* Blocks above 64 KiB are no thread's, so that 328 of the 500 are freed by a stranger. */
 static void frees_by_other_threads_are_counted(void **state) {
     (void)state;
@@ -348,6 +364,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(settings_and_limits_are_told),
         cmocka_unit_test(pages_are_told_where_the_kernel_says_they_are),
         cmocka_unit_test(pools_of_the_policy_are_told_and_no_others),
+        cmocka_unit_test(huge_pages_are_told_whether_had_or_not),
         cmocka_unit_test(frees_by_other_threads_are_counted),
         cmocka_unit_test(statistics_do_not_go_to_a_file_of_the_program),
         cmocka_unit_test(a_forked_child_writes_statistics_of_its_own),
