@@ -97,7 +97,7 @@ struct na_stats {
     uint64_t live_bytes;      /* of them, as malloc_usable_size counts */
     uint64_t committed_bytes; /* handed out to pages of blocks and to blocks */
     uint64_t metadata_bytes;  /* the allocator's own descriptions */
-    uint64_t threads;         /* the most that have run at a time */
+    uint64_t threads;         /* the most at a time that took blocks of up to 64 KiB */
     uint64_t remote_frees;    /* small blocks freed by another thread than their page's */
     uint64_t node_switches;   /* threads that followed the scheduler to another node */
     uint64_t foreign_frees;   /* pointers of other allocators passed to free, and ignored */
