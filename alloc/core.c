@@ -85,17 +85,15 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
                                                              unsigned size_class) {
     if (unlikely(heap == &empty_heap))
         return allocate_without_heap(size_class);
+    struct page *page = NULL;
     if (na.follows_node) {
-        struct page *page = heap->bins[size_class].first;
-        if (page != NULL && page->local_free != NULL && --heap->thread->pops_to_look != 0) {
-            page->free = page->local_free;
-            page->local_free = NULL;
-            return page_pop(page);
-        }
-        heap->thread->pops_to_look = POPS_TO_LOOK;
-        heap = thread_follow_node(heap);
+        page = heap->bins[size_class].first;
+        if (page == NULL || page->local_free == NULL || --heap->thread->pops_to_look == 0)
+            heap = thread_follow_node(heap);
+        page = page_take_own(heap->bins[size_class].first);
     }
-    struct page *page = heap_refill(heap, size_class);
+    if (page == NULL)
+        page = heap_refill(heap, size_class);
     return likely(page != NULL) ? page_pop(page) : no_memory();
 }
 
@@ -211,7 +209,7 @@ static inline void count_remote_free(void) {
 }
 
 static inline void page_free_own(struct page *page, struct block *block) {
-    struct block **list = (struct block **)((uintptr_t)page + tls.own_list);
+    struct block **list = (struct block **)((uintptr_t)page + page->own_list);
     block->next = *list;
     *list = block;
     if (unlikely(--page->used == 0))

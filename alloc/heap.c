@@ -215,7 +215,7 @@ static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
         return NULL;
     void *start = run_start(run);
     struct page *page = page_of(run.segment, start);
-    page_init(page, size_class, start, slices * SLICE_SIZE, heap);
+    page_init(page, size_class, start, heap);
     page_extend(page);
     bin_append(heap, page);
     return page;
@@ -231,7 +231,7 @@ static struct page *heap_refill(struct heap *heap, unsigned size_class) {
     thread_take_ready(thread);
     for (struct page *page = bin->first; page != NULL; page = bin->first) {
         page_collect(page);
-        if (page->free == NULL && page->capacity < page->reserved)
+        if (page->free == NULL && page->capacity < page_blocks_max(page))
             page_extend(page);
         if (page->free != NULL)
             return page;

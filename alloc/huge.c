@@ -176,9 +176,8 @@ static void huge_free(struct segment *head, void *block) {
     lock_take(&pool->lock);
     pool_expect_purging(pool);
     pool_purge_if_due(pool);
-    struct segment *out = kept_put(head);
+    kept_put(pool, head);
     pool_unlock(pool);
-    huge_unmap(out);
 }
 
 /* Makes a block hold `new_bytes`. NULL: refused, and nothing has changed. */

@@ -74,26 +74,35 @@ static struct segment *kept_remove(struct segment **link) {
     return head;
 }
 
-/* Keeps a freed block; returns those that must go for it, for huge_unmap: the ones kept longest, or
- * itself; always itself when of reserved huge pages, which others may wait for. The pool is locked.
- */
-static struct segment *kept_put(struct segment *head) {
-    struct pool *pool = head->pool;
-    struct segment *out = NULL, **link = &pool->kept;
-    head->kept_idle = false;
-    head->next = NULL;
-    if (head->huge_bytes > KEPT_BYTES_MAX || head->reserved_pages)
-        return head;
-    while (pool->kept_bytes + head->huge_bytes > KEPT_BYTES_MAX) {
-        struct segment *oldest = kept_remove(&pool->kept);
-        oldest->next = out;
-        out = oldest;
+/* Gives a block up: it is unmapped when the pool is unlocked (pool_unlock). */
+static void kept_let_go(struct pool *pool, struct segment *head) {
+    head->next = pool->outgoing;
+    pool->outgoing = head;
+}
+
+/* Gives up the blocks kept longest until they amount to `bytes`. */
+static void kept_make_room(struct pool *pool, size_t bytes) {
+    for (size_t gone_bytes = 0; pool->kept != NULL && gone_bytes < bytes;) {
+        gone_bytes += pool->kept->huge_bytes;
+        kept_let_go(pool, kept_remove(&pool->kept));
     }
+}
+
+/* Keeps a freed block, in place of older ones where need be. The pool is locked. */
+static void kept_put(struct pool *pool, struct segment *head) {
+    struct segment **link = &pool->kept;
+    if (head->huge_bytes > KEPT_BYTES_MAX) {
+        kept_let_go(pool, head);
+        return;
+    }
+    if (pool->kept_bytes + head->huge_bytes > KEPT_BYTES_MAX)
+        kept_make_room(pool, pool->kept_bytes + head->huge_bytes - KEPT_BYTES_MAX);
     while (*link != NULL)
         link = &(*link)->next;
+    head->kept_idle = false;
+    head->next = NULL;
     *link = head;
     pool->kept_bytes += head->huge_bytes;
-    return out;
 }
 
 /* Whether a kept block is better than another for `bytes`: the smallest that holds them, else the
@@ -104,32 +113,30 @@ static bool kept_fits_better(size_t kept_bytes, size_t than_bytes, size_t bytes)
     return than_bytes < bytes && kept_bytes > than_bytes;
 }
 
-/* Takes the block whose resizing to `bytes` saves most, or NULL when none would save half of it.
- * Stripes cannot grow. The pool is locked. */
+/* Takes the block whose resizing to `bytes` saves most, or NULL when none would save half of it;
+ * then as much goes out as the new block will bring. Stripes cannot grow. The pool is locked. */
 static struct segment *kept_take(struct pool *pool, size_t bytes) {
     struct segment **best = NULL;
     for (struct segment **link = &pool->kept; *link != NULL; link = &(*link)->next)
         if (best == NULL || kept_fits_better((*link)->huge_bytes, (*best)->huge_bytes, bytes))
             best = link;
     if (best == NULL || (*best)->huge_bytes < bytes / 2 || (*best)->huge_bytes / 2 > bytes ||
-        ((*best)->huge_bytes < bytes && pool->spread == SPREAD_STRIPES))
+        ((*best)->huge_bytes < bytes && pool->spread == SPREAD_STRIPES)) {
+        kept_make_room(pool, bytes);
         return NULL;
+    }
     return kept_remove(best);
 }
 
-/* Takes the blocks that have been idle since the last pass (`all`: every one) and marks the rest.
- * Returns them for huge_unmap. The pool is locked. */
-static struct segment *kept_take_idle(struct pool *pool, bool all) {
-    struct segment *out = NULL;
+/* Gives up the blocks that have been idle since the last pass (`all`: every one) and marks the
+ * rest. The pool is locked. */
+static void kept_purge(struct pool *pool, bool all) {
     for (struct segment **link = &pool->kept; *link != NULL;) {
-        if (!all && !(*link)->kept_idle) {
+        if (all || (*link)->kept_idle) {
+            kept_let_go(pool, kept_remove(link));
+        } else {
             (*link)->kept_idle = true;
             link = &(*link)->next;
-            continue;
         }
-        struct segment *head = kept_remove(link);
-        head->next = out;
-        out = head;
     }
-    return out;
 }

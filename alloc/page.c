@@ -2,18 +2,29 @@
  * page_free_remote. */
 #pragma once
 
+#include "runtime.c"
 #include "segment_table.c"
 
 /* Blocks are put on the free list a kernel page at a time, so that memory is touched as it is used.
  */
 #define EXTEND_BYTES (4 * KIB)
 
+/* Blocks up to this go through `local_free` where threads follow their node: nearly every program
+ * keeps replacing some, and they lose least by not being reused at once. */
+#define LOOK_SIZE_MAX 128
+
 static inline void *page_start(const struct page *page) {
     return (void *)((uintptr_t)page->start_slice << SLICE_SHIFT);
 }
 
+/* Blocks that fit. */
+static inline unsigned page_blocks_max(const struct page *page) {
+    size_t bytes = page->block_size <= SMALL_SIZE_MAX ? SLICE_SIZE : (size_t)1 << MEDIUM_PAGE_SHIFT;
+    return (unsigned)bytes / page->block_size;
+}
+
 /* Describes a fresh run of slices as a page without blocks. */
-static void page_init(struct page *page, unsigned size_class, const void *start, size_t page_bytes,
+static void page_init(struct page *page, unsigned size_class, const void *start,
                       struct heap *heap) {
     size_t block_bytes = size_class_bytes(size_class);
     page->free = page->local_free = NULL;
@@ -23,7 +34,9 @@ static void page_init(struct page *page, unsigned size_class, const void *start,
     atomic_store_explicit(&page->thread_free, 0, memory_order_relaxed);
     page->next = page->prev = NULL;
     page->capacity = 0;
-    page->reserved = (uint16_t)(page_bytes / block_bytes);
+    page->own_list = na.follows_node && block_bytes <= LOOK_SIZE_MAX
+                         ? offsetof(struct page, local_free)
+                         : offsetof(struct page, free);
     page->size_class = (uint8_t)size_class;
     page->state = PAGE_QUEUED;
     page->heap = heap;
@@ -33,7 +46,7 @@ static void page_init(struct page *page, unsigned size_class, const void *start,
 static void page_extend(struct page *page) {
     size_t block_bytes = page->block_size;
     unsigned count = (unsigned)(EXTEND_BYTES / block_bytes);
-    unsigned room = (unsigned)(page->reserved - page->capacity);
+    unsigned room = page_blocks_max(page) - page->capacity;
     if (count == 0)
         count = 1;
     if (count > room)
@@ -85,6 +98,16 @@ static void page_collect(struct page *page) {
         page->free = page->local_free;
     }
     page->local_free = NULL;
+}
+
+/* Where the owner frees to `local_free`: malloc takes that over. Returns the page, or NULL when it
+ * (or it is NULL) has no block ready. */
+static struct page *page_take_own(struct page *page) {
+    if (page == NULL || page->free != NULL)
+        return page;
+    page->free = page->local_free;
+    page->local_free = NULL;
+    return page->free != NULL ? page : NULL;
 }
 
 /* Marks a page without any free block so that its next free announces it. False when another thread

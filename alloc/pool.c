@@ -247,7 +247,7 @@ static size_t pool_purge_all(struct pool *pool) {
          segment != NULL; segment = segment->next_all)
         slices += segment_purge(segment, true, SEGMENT_SLICES + 1);
     size_t kept_bytes = pool->kept_bytes;
-    pool->outgoing = kept_take_idle(pool, true);
+    kept_purge(pool, true);
     pool_unlock(pool);
     return slices * SLICE_SIZE + kept_bytes;
 }
@@ -270,7 +270,7 @@ static void pool_purge_if_due(struct pool *pool) {
     pool->purge_next = segment;
     if (segment != NULL)
         return;
-    pool->outgoing = kept_take_idle(pool, false);
+    kept_purge(pool, false);
     bool again = (pool->purge_again && !pool->purge_refused) || pool->kept != NULL;
     pool->purge_due_ms = again ? sys_coarse_ms() + PURGE_INTERVAL_MS : 0;
     pool->purge_again = false;

@@ -13,9 +13,8 @@
  * scheduler moves threads for a moment more often than for good. */
 #define NODE_SWITCH_MISMATCHES 4
 
-/* A thread that follows its node frees to `local_free`, which malloc takes over whole, and looks at
- * every this many such times where it is. Others free to `free`: what was used last is used next.
- */
+/* A thread that follows its node looks where it is when a page has no block ready, and at every
+ * this many of the times it takes over what it has freed. */
 #define POPS_TO_LOOK 16
 
 static struct thread no_thread;
@@ -28,9 +27,8 @@ static struct heap empty_heap = {
  * thread, where the lazy kind would call malloc. */
 static __thread struct {
     struct heap *heap; /* where malloc takes from, and whose pages free knows at once; never NULL */
-    size_t own_list;   /* offset in struct page of the list that takes the thread's own frees */
     bool ended;        /* its exit destructor has run: heaps are borrowed for one call at a time */
-} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, 0, false};
+} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, false};
 
 static struct {
     struct lock lock;
@@ -115,13 +113,12 @@ static slow_path struct heap *thread_attach(void) {
         return NULL;
     thread->heap_index = heap_index_here();
     thread->node_mismatches = 0;
+    thread->pops_to_look = POPS_TO_LOOK;
     struct heap *heap = thread_heap(thread, thread->heap_index);
     if (heap == NULL) {
         thread_orphan(thread);
         return NULL;
     }
-    tls.own_list =
-        na.follows_node ? offsetof(struct page, local_free) : offsetof(struct page, free);
     tls.heap = heap;
     /* May call calloc, which by now works. */
     if (threads.exit_key_valid && !tls.ended)
@@ -153,6 +150,7 @@ static void thread_exit_destructor(void *value) {
 static struct heap *thread_follow_node(struct heap *heap) {
     struct thread *thread = heap->thread;
     unsigned here = heap_index_here();
+    thread->pops_to_look = POPS_TO_LOOK;
     if (likely(here == thread->heap_index)) {
         thread->node_mismatches = 0;
         return heap;

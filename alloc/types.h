@@ -41,13 +41,15 @@ enum placed_by { PLACED_BY_POLICY, PLACED_BY_CALLER };
 
 /* Blocks of one class. Only the owner touches anything but thread_free, so only that is atomic.
  *
- *   used + |free| + |local_free| == capacity <= reserved        (while PAGE_QUEUED)
+ *   used + |free| + |local_free| == capacity <= blocks that fit        (while PAGE_QUEUED)
  *
  * where blocks on thread_free still count as used until the owner collects them. `free` is what
- * malloc pops; the owner's frees go to `local_free` and are taken over when `free` runs out, so
- * that each page regularly passes through the slow path, where all bookkeeping is done; frees from
- * other threads go to `thread_free` (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in
- * Action", 2019). Blocks above `capacity` have never been handed out and are on no list.
+ * malloc pops, and takes the owner's frees, so that what was used last, and is warm, is used next.
+ * Frees from other threads go to `thread_free` (Leijen, Zorn, de Moura, "Mimalloc: Free List
+ * Sharding in Action", 2019). Blocks above `capacity` were never handed out and are on no list.
+ * In small blocks of threads that follow their node the owner's frees go to `local_free`, which is
+ * taken over when `free` runs out: so such threads come by the slow path, and look where they are,
+ * also when they only replace what they have.
  *
  * In a span segment the page of a span's first slice describes the span: block_size, and in
  * size_class its enum placed_by, which is there for huge blocks as well. */
@@ -57,10 +59,10 @@ struct page {
     struct heap *heap; /* of the owner; NULL: the page is unused, or is a span */
     uint16_t used;
     uint16_t capacity;
-    uint16_t reserved;
+    uint8_t own_list; /* offset here of the list that takes the owner's frees */
     uint8_t size_class;
-    uint8_t state : 2;              /* enum page_state */
-    uint8_t ticks_left : 6;         /* while kept and empty: ticks until it is given back */
+    uint8_t state;                  /* enum page_state */
+    uint8_t ticks_left;             /* while kept and empty: ticks until it is given back */
     _Atomic(uintptr_t) thread_free; /* first block, or'ed with THREAD_FREE_PARKED */
     struct page *next;              /* in the bin; on the ready list once announced */
     struct page *prev;
@@ -155,9 +157,8 @@ struct pool {
     struct segment *paged[PAGED_KINDS];
     struct segment *spans[SPAN_LISTS];
     struct segment *unused;
-    struct segment *kept; /* freed huge blocks, the oldest first */
-    struct segment
-        *outgoing; /* of those, what a purging pass has given up; unmapped when unlocked */
+    struct segment *kept;     /* freed huge blocks, the oldest first */
+    struct segment *outgoing; /* of those, given up; unmapped when the pool is unlocked */
     size_t kept_bytes;
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
@@ -218,7 +219,7 @@ struct thread {
     unsigned heap_index;      /* where new blocks come from */
     unsigned node_mismatches; /* in a row: running on another node than that heap's */
     unsigned refills;
-    unsigned pops_to_look; /* until the node is looked up, while pages have blocks to give */
+    unsigned pops_to_look; /* while pages have blocks to give, until the node is looked up */
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
     struct heap
