@@ -31,7 +31,7 @@ C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/allo
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
 
-.PHONY: all check check-vm check-vm-full vm-matrix bench-alloc lint format clean help
+.PHONY: all check check-vm check-vm-full vm-matrix vm-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -116,6 +116,9 @@ check-vm-full: all $(BUILD)/tests/refuse ## Every policy's placement on 2- and 3
 
 vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
 	tests/vm/matrix.sh
+
+vm-locality: all ## Count remote line fetches under every allocator in a virtual machine; prints a table
+	tests/vm/locality.sh
 
 bench-alloc: all ## Compare allocators: bench/allocs and real programs under each, in turns (PEERS=name=path.so,...)
 	/usr/bin/python3 bench/bench_alloc.py
