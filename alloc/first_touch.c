@@ -4,6 +4,7 @@
  * program will use it or not; hence in pieces, and never the last of the memory. */
 #pragma once
 
+#include "memory_left.c"
 #include "rotation.c"
 
 /* With a page of small blocks, what follows it is touched as well, so that the cost is spread. */
@@ -47,72 +48,13 @@ static bool pool_is_touched(const struct pool *pool) {
     return unlikely(atomic_load_explicit(&pool->placing, memory_order_acquire) == PLACING_TOUCHED);
 }
 
-/* --- how much there is --------------------------------------------------------------------- */
+/* --- touching ------------------------------------------------------------------------------ */
 
-/* The number in a control group's file; UINT64_MAX for "max" and for what cannot be read. */
-static uint64_t read_group_bytes(struct text *folder, const char *file) {
-    char text[32];
-    const char *cursor = text;
-    uint64_t bytes;
-    size_t length = folder->length;
-    text_add(folder, file);
-    folder->start[folder->length] = '\0';
-    long got = sys_read_file(folder->start, text, sizeof text);
-    folder->length = length;
-    return got > 0 && parse_unsigned(&cursor, UINT64_MAX, &bytes) ? bytes : UINT64_MAX;
-}
-
-/* What the process's control group and those above it may yet use (cgroup v2, as mounted by
- * systemd and containers); UINT64_MAX without a limit. */
-static uint64_t group_left_bytes(void) {
-    static const char root[] = "/sys/fs/cgroup", prefix[] = "0::";
-    char groups[4096], path_chars[4096 + 64];
-    struct text path = {path_chars, 0, sizeof path_chars - 1};
-    uint64_t left_bytes = UINT64_MAX;
-    if (sys_read_file("/proc/self/cgroup", groups, sizeof groups) < 0)
-        return left_bytes;
-    const char *line = groups;
-    while (strncmp(line, prefix, sizeof prefix - 1) != 0) {
-        line = strchr(line, '\n');
-        if (line++ == NULL)
-            return left_bytes;
-    }
-    line += sizeof prefix - 1;
-    text_add(&path, root);
-    text_add_chars(&path, line, strcspn(line, "\n"));
-    while (path.length > sizeof root - 1) {
-        uint64_t max = read_group_bytes(&path, "/memory.max");
-        uint64_t used = max == UINT64_MAX ? 0 : read_group_bytes(&path, "/memory.current");
-        if (max != UINT64_MAX && (max <= used || max - used < left_bytes))
-            left_bytes = max <= used ? 0 : max - used;
-        while (path.length > sizeof root - 1 && path_chars[path.length - 1] != '/')
-            path.length--;
-        path.length--;
-    }
-    return left_bytes;
-}
-
-static uint64_t node_left_bytes(const struct pool *pool) {
-    uint64_t bytes;
-    return topology_read_node_free(&na.topology, (unsigned)pool->node, &bytes) ? bytes : 0;
-}
-
-/* What is free on the pool's nodes and allowed to the process. */
-static uint64_t pool_left_bytes(const struct pool *pool) {
-    uint64_t left_bytes = 0, allowed_bytes = group_left_bytes();
-    if (pool->node >= 0)
-        left_bytes = node_left_bytes(pool);
-    else
-        for (unsigned i = 0; i < pool->rotation->count; i++)
-            left_bytes += node_left_bytes(pool->rotation->turns[i].pool);
-    return left_bytes < allowed_bytes ? left_bytes : allowed_bytes;
-}
-
-/* Whether that much may be touched now: an eighth of what there is stays. */
+/* Whether that much may be touched now. */
 static bool touch_is_allowed(struct pool *pool, size_t size_bytes) {
     uint64_t allowance = atomic_load_explicit(&pool->touch_allowance_bytes, memory_order_relaxed);
     if (allowance >= size_bytes) {
-        /* Two threads may both take the same: an allowance is little beside the eighth. */
+        /* Two threads may both take the same: it is little beside what is kept. */
         atomic_store_explicit(&pool->touch_allowance_bytes, allowance - size_bytes,
                               memory_order_relaxed);
         return true;
@@ -120,18 +62,18 @@ static bool touch_is_allowed(struct pool *pool, size_t size_bytes) {
     uint64_t now_ms = sys_coarse_ms();
     if (now_ms < atomic_load_explicit(&pool->touch_resume_ms, memory_order_relaxed))
         return false;
-    uint64_t left_bytes = pool_left_bytes(pool);
-    if (size_bytes > left_bytes - left_bytes / 8) {
-        atomic_store_explicit(&pool->touch_resume_ms, now_ms + TOUCH_PAUSE_MS,
-                              memory_order_relaxed);
+    uint64_t left_bytes = memory_left_bytes();
+    if (size_bytes > left_bytes) {
+        if (size_bytes <= TOUCH_ALLOWANCE_BYTES)
+            atomic_store_explicit(&pool->touch_resume_ms, now_ms + TOUCH_PAUSE_MS,
+                                  memory_order_relaxed);
         return false;
     }
-    allowance = left_bytes / 8 < TOUCH_ALLOWANCE_BYTES ? left_bytes / 8 : TOUCH_ALLOWANCE_BYTES;
+    left_bytes = (left_bytes - size_bytes) / 8;
+    allowance = left_bytes < TOUCH_ALLOWANCE_BYTES ? left_bytes : TOUCH_ALLOWANCE_BYTES;
     atomic_store_explicit(&pool->touch_allowance_bytes, allowance, memory_order_relaxed);
     return true;
 }
-
-/* --- touching ------------------------------------------------------------------------------ */
 
 /* On whose node a pool's memory at an address shall be. With several nodes that is decided by the
  * address alone, each 2 MiB whole: a first touch may bring a transparent huge page. */

@@ -6,7 +6,8 @@
  *   base.h sys.c lock.c text.c        constants, the kernel, a lock, text without allocation
  *   topology.c config.c runtime.c     the machine's nodes, the environment, the process's state
  *   size_class.c types.h meta.c       sizes, data structures, memory for the latter
- *   rotation.c first_touch.c          nodes that take turns, placing where the kernel refuses to
+ *   rotation.c memory_left.c          nodes that take turns, memory there is
+ *   first_touch.c                     placing where the kernel refuses to
  *   placement.c huge_pages.c          asking the kernel for nodes, and for larger pages
  *   slices.c segment_table.c pool.c   runs of 64 KiB, address to segment, a node's memory
  *   span.c huge.c                     large blocks
