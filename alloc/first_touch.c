@@ -23,8 +23,11 @@
 
 /* --- helpers ------------------------------------------------------------------------------- */
 
-/* Whether a helper could touch memory on that one node. Keeps the node's CPUs for when it shall. */
+/* Whether a helper can touch memory on that one node: not where it has no CPU, or none that the
+ * process may use. Keeps the node's CPUs for when it shall. */
 static bool node_has_helper(struct pool *pool) {
+    if (atomic_load_explicit(&pool->helper_cpus, memory_order_acquire) != NULL)
+        return true;
     unsigned long *cpus = meta_allocate(CPU_IDS_MAX / 8);
     if (cpus == NULL ||
         !topology_read_node_cpus(&na.topology, (unsigned)pool->node, cpus, CPU_IDS_MAX) ||
@@ -34,14 +37,40 @@ static bool node_has_helper(struct pool *pool) {
     return true;
 }
 
-/* The same for all the nodes of a pool. */
+/* The same for any node of a pool's. */
 static bool pool_has_helper(struct pool *pool) {
+    bool any = false;
     if (pool->node >= 0)
         return node_has_helper(pool);
     for (unsigned i = 0; pool->rotation != NULL && i < pool->rotation->count; i++)
-        if (!node_has_helper(pool->rotation->turns[i].pool))
-            return false;
-    return pool->rotation != NULL;
+        any |= node_has_helper(pool->rotation->turns[i].pool);
+    return any;
+}
+
+/* What is done where the kernel refuses to place memory: on which of the policy's nodes helpers
+ * touch it. */
+static void text_add_helpers(struct text *text) {
+    struct node_set helped;
+    unsigned nodes = 0;
+    memset(&helped, 0, sizeof helped);
+    for (unsigned i = 0; i < na.node_count; i++) {
+        unsigned node = (unsigned)na.pools[i].node;
+        if (policy_has_nodes(na.config.policy) && !node_set_has(&na.config.nodes, node))
+            continue;
+        nodes++;
+        if (node_has_helper(&na.pools[i]))
+            node_set_add(&helped, node);
+    }
+    if (node_set_count(&helped) == nodes) {
+        text_add(text, "a helper that runs there touches it first instead");
+        return;
+    }
+    if (!node_set_empty(&helped)) {
+        text_add(text, "a helper touches it first on ");
+        text_add_nodes(text, &helped);
+        text_add(text, ", elsewhere ");
+    }
+    text_add(text, "it is placed where it is first touched");
 }
 
 static bool pool_is_touched(const struct pool *pool) {
@@ -87,17 +116,14 @@ static struct pool *pool_toucher(struct pool *pool, uintptr_t at, size_t piece_b
     return turn->pool;
 }
 
-/* Counts what a helper could not do. Want of memory or of processes may pass; else it is the last
- * time that one is tried. */
-static slow_path void touch_failed(struct pool *pool, int error) {
+static slow_path void count_untouched(struct pool *pool, int error) {
     atomic_fetch_add_explicit(&pool->touch_failures, 1, memory_order_relaxed);
     atomic_store_explicit(&pool->touch_errno, error, memory_order_relaxed);
-    if (error != ENOMEM && error != EAGAIN)
-        atomic_store_explicit(&pool->placing, PLACING_PLAIN, memory_order_relaxed);
 }
 
 /* Has memory of a PLACING_TOUCHED pool touched on its nodes, piece by piece; they take turns for
- * `turn_bytes` each, a power of two. Returns 0 or -errno; then the rest is not placed. */
+ * `turn_bytes` each, a power of two, and a node without a helper passes. Returns 0 or -errno; then
+ * the rest is not placed. */
 static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, size_t turn_bytes) {
     size_t piece_bytes = pool->node >= 0 ? TOUCH_PIECE_BYTES : turn_bytes;
     uintptr_t end = start + size_bytes, next;
@@ -107,6 +133,10 @@ static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, s
             next = end;
         const unsigned long *cpus = atomic_load_explicit(
             &pool_toucher(pool, at, piece_bytes)->helper_cpus, memory_order_acquire);
+        if (cpus == NULL) {
+            count_untouched(pool, ENXIO);
+            continue;
+        }
         int result = sys_populate_on(cpus, CPU_IDS_MAX / 8, at, next - at);
         if (result != 0)
             return result;
@@ -115,11 +145,15 @@ static int touch_pieces(struct pool *pool, uintptr_t start, size_t size_bytes, s
     return 0;
 }
 
-/* The same for memory that is anywhere else when it cannot be there. */
+/* The same for memory that is anywhere else when it cannot be there. Want of memory or of processes
+ * may pass; after any other failure no helper is tried again. */
 static slow_path void pool_touch(struct pool *pool, uintptr_t start, size_t size_bytes) {
     int result = touch_is_allowed(pool, size_bytes)
                      ? touch_pieces(pool, start, size_bytes, TOUCH_TURN_BYTES)
                      : -ENOMEM;
-    if (result != 0)
-        touch_failed(pool, -result);
+    if (result == 0)
+        return;
+    count_untouched(pool, -result);
+    if (result != -ENOMEM && result != -EAGAIN)
+        atomic_store_explicit(&pool->placing, PLACING_PLAIN, memory_order_relaxed);
 }

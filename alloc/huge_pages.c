@@ -63,9 +63,9 @@ static uintptr_t map_reserved_pages(struct pool *pool, size_t size_bytes, size_t
 
 /* Fills it. Returns 0 or -errno: the range must not be used. */
 static int populate_reserved_pages(struct pool *pool, uintptr_t start, size_t size_bytes) {
-    if (pool_is_touched(pool))
-        return touch_pieces(pool, start, size_bytes, na.huge_page_bytes);
-    return sys_populate(start, size_bytes);
+    int result =
+        pool_is_touched(pool) ? touch_pieces(pool, start, size_bytes, na.huge_page_bytes) : 0;
+    return result != 0 ? result : sys_populate(start, size_bytes);
 }
 
 /* For a range of default pages that has just been mapped, or grown to this. */

@@ -20,11 +20,27 @@ static size_t stripe_bytes(size_t size_bytes, size_t stripe_min, size_t mappings
 /* The kernel refused: where it will for good, memory is touched first from now on, or left alone.
  */
 static slow_path void placing_refused(struct pool *pool, int error) {
-    if (error == EPERM || error == ENOSYS)
+    struct message message;
+    bool for_good = error == EPERM || error == ENOSYS;
+    if (for_good)
         atomic_store_explicit(&pool->placing,
                               pool_has_helper(pool) ? PLACING_TOUCHED : PLACING_PLAIN,
                               memory_order_release);
-    report_refused_policy(pool, error);
+    atomic_fetch_add_explicit(&pool->policy_refusals, 1, memory_order_relaxed);
+    atomic_store_explicit(&pool->policy_errno, error, memory_order_relaxed);
+    if (!problem_begin(&message, &na.warned))
+        return;
+    text_add(&message.text, "the kernel refused to place memory on ");
+    text_add_pool_nodes(&message.text, pool);
+    text_add_errno(&message.text, "mbind", error);
+    char instead_chars[256];
+    struct text instead = {instead_chars, 0, sizeof instead_chars - 1};
+    if (for_good)
+        text_add_helpers(&instead);
+    else
+        text_add(&instead, "it is placed where it is first touched");
+    instead_chars[instead.length] = '\0';
+    problem_end(&message, instead_chars);
 }
 
 /* Reserved huge pages (`page_bytes` not 0) are bound, whatever the pool's mode: they are populated

@@ -66,7 +66,13 @@ static void text_add_errno(struct text *text, const char *call, int error) {
     text_add(text, "): ");
 }
 
-/* "node 1", "nodes 0-1" for a pool of several, "any node" for one that follows no policy. */
+/* "node 1", or "nodes 0-1". */
+static void text_add_nodes(struct text *text, const struct node_set *nodes) {
+    text_add(text, node_set_count(nodes) == 1 ? "node " : "nodes ");
+    node_set_format(nodes, text);
+}
+
+/* The pool's; "any node" where it follows no policy. */
 static void text_add_pool_nodes(struct text *text, const struct pool *pool) {
     if (pool->node >= 0) {
         text_add(text, "node ");
@@ -74,22 +80,6 @@ static void text_add_pool_nodes(struct text *text, const struct pool *pool) {
     } else if (node_set_empty(&na.config.nodes)) {
         text_add(text, "any node");
     } else {
-        text_add(text, node_set_count(&na.config.nodes) == 1 ? "node " : "nodes ");
-        node_set_format(&na.config.nodes, text);
+        text_add_nodes(text, &na.config.nodes);
     }
-}
-
-/* The kernel refused a pool's policy; pool->placing says what is done from now on. */
-static slow_path void report_refused_policy(struct pool *pool, int error) {
-    struct message message;
-    atomic_fetch_add_explicit(&pool->policy_refusals, 1, memory_order_relaxed);
-    atomic_store_explicit(&pool->policy_errno, error, memory_order_relaxed);
-    if (!problem_begin(&message, &na.warned))
-        return;
-    text_add(&message.text, "the kernel refused to place memory on ");
-    text_add_pool_nodes(&message.text, pool);
-    text_add_errno(&message.text, "mbind", error);
-    problem_end(&message, atomic_load(&pool->placing) == PLACING_TOUCHED
-                              ? "a helper that runs there touches it first instead"
-                              : "it is placed where it is first touched");
 }
