@@ -92,8 +92,10 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
             heap = thread_follow_node(heap);
         page = page_take_own(heap->bins[size_class].first);
     }
-    if (page == NULL)
+    if (page == NULL) {
+        mail_open_if_any(heap->pool, heap->thread);
         page = heap_refill(heap, size_class);
+    }
     return likely(page != NULL) ? page_pop(page) : no_memory();
 }
 
@@ -183,8 +185,6 @@ static void *na_aligned_on(unsigned node_index, size_t alignment, size_t size) {
 /* A pointer from another allocator (or none): it cannot be freed here, and the program may well be
  * right to pass it, so it is left alone, counted and mentioned once. */
 static slow_path void free_foreign(const void *pointer) {
-    if (pointer == NULL)
-        return;
     atomic_fetch_add_explicit(&na.foreign_frees, 1, memory_order_relaxed);
     if (na.config.on_error == ON_ERROR_SILENT || atomic_exchange(&na.warned_foreign, true))
         return;
@@ -206,14 +206,6 @@ static inline void count_remote_free(void) {
     struct thread *thread = tls.heap->thread;
     uint64_t before = atomic_load_explicit(&thread->remote_frees, memory_order_relaxed);
     atomic_store_explicit(&thread->remote_frees, before + 1, memory_order_relaxed);
-}
-
-static inline void page_free_own(struct page *page, struct block *block) {
-    struct block **list = (struct block **)((uintptr_t)page + page->own_list);
-    block->next = *list;
-    *list = block;
-    if (unlikely(--page->used == 0))
-        page_attend(page);
 }
 
 /* A free of a block that is not in a page of the heap this thread takes from. */
@@ -242,10 +234,25 @@ static __attribute__((noinline)) void free_elsewhere(struct segment *segment, st
     }
 }
 
-static inline void na_free(void *pointer) {
+/* A free of what is not in the thread's table: another node's block, another allocator's, or none.
+ */
+static __attribute__((noinline)) void free_not_here(void *pointer) {
+    if (pointer == NULL)
+        return;
     struct segment *segment = segment_of(pointer);
-    if (unlikely(segment == NULL)) {
+    if (unlikely(segment == NULL))
         free_foreign(pointer);
+    else if (segment->kind == SEGMENT_SMALL && tls.segments != segment_table &&
+             mail_send(tls.heap, segment->pool, pointer))
+        count_remote_free();
+    else
+        free_elsewhere(segment, page_of(segment, pointer), pointer);
+}
+
+static inline void na_free(void *pointer) {
+    struct segment *segment = segment_in(tls.segments, pointer);
+    if (unlikely(segment == NULL)) {
+        free_not_here(pointer);
         return;
     }
     struct page *page = page_of(segment, pointer);
@@ -337,8 +344,13 @@ static void *na_realloc(void *pointer, size_t size) {
 
 /* Gives memory back to the kernel. Returns the bytes given back. */
 static size_t na_trim(void) {
-    if (tls.heap != &empty_heap)
-        thread_collect(tls.heap->thread, UINT_MAX);
+    struct thread *thread = tls.heap == &empty_heap ? NULL : tls.heap->thread;
+    if (thread != NULL)
+        mail_post_all(thread);
+    for (unsigned i = 0; i < na.pool_count; i++)
+        mail_open_if_any(&na.pools[i], thread);
+    if (thread != NULL)
+        thread_collect(thread, UINT_MAX);
     threads_collect_orphans();
     size_t purged_bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++)

@@ -113,6 +113,14 @@ static slow_path void page_attend(struct page *page) {
         heap_empty_page(page->heap, page);
 }
 
+static inline void page_free_own(struct page *page, struct block *block) {
+    struct block **list = (struct block **)((uintptr_t)page + page->own_list);
+    block->next = *list;
+    *list = block;
+    if (unlikely(--page->used == 0))
+        page_attend(page);
+}
+
 /* Takes back the pages that other threads have announced. */
 static void thread_take_ready(struct thread *thread) {
     if (likely(atomic_load_explicit(&thread->ready, memory_order_relaxed) == NULL))
@@ -181,6 +189,7 @@ static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
 #define COLLECT_PAGES_A_BIN 64
 
 static void threads_collect_orphans(void);
+static void mail_open_if_any(struct pool *pool, const struct thread *thread);
 
 /* Takes a run; where the pool has none, first looks for memory whose blocks have all been freed, in
  * the calling thread's pages (`thread` may be NULL) and in those of threads that have ended. */
@@ -190,6 +199,7 @@ static struct run take_run(struct pool *pool, struct thread *thread, enum segmen
     if (run.segment != NULL)
         return run;
     if (!atomic_exchange_explicit(&pool->collected, true, memory_order_relaxed)) {
+        mail_open_if_any(pool, thread);
         if (thread != NULL)
             thread_collect(thread, COLLECT_PAGES_A_BIN);
         threads_collect_orphans();

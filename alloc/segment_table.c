@@ -5,23 +5,33 @@
 
 #include "types.h"
 
-static _Atomic(struct segment *) segment_table[(size_t)1 << (ADDRESS_BITS - SEGMENT_SHIFT)];
+#define SEGMENT_TABLE_BYTES (sizeof(struct segment *) << (ADDRESS_BITS - SEGMENT_SHIFT))
+
+static _Atomic(struct segment *) segment_table[SEGMENT_TABLE_BYTES / sizeof(struct segment *)];
+
+static inline struct segment *segment_in(_Atomic(struct segment *) *table, const void *pointer) {
+    return atomic_load_explicit(&table[(uintptr_t)pointer >> SEGMENT_SHIFT], memory_order_relaxed);
+}
 
 static inline struct segment *segment_of(const void *pointer) {
-    return atomic_load_explicit(&segment_table[(uintptr_t)pointer >> SEGMENT_SHIFT],
-                                memory_order_relaxed);
+    return segment_in(segment_table, pointer);
+}
+
+static void segment_set(uintptr_t base, const struct pool *pool, struct segment *segment) {
+    atomic_store_explicit(&segment_table[base >> SEGMENT_SHIFT], segment, memory_order_release);
+    if (pool->node_table != NULL)
+        atomic_store_explicit(&pool->node_table[base >> SEGMENT_SHIFT], segment,
+                              memory_order_release);
 }
 
 /* Ordered after the segment's set-up: who was handed a block has synchronised with its allocation.
  */
 static void segment_register(struct segment *segment) {
-    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], segment,
-                          memory_order_release);
+    segment_set(segment->base, segment->pool, segment);
 }
 
 static void segment_unregister(struct segment *segment) {
-    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], NULL,
-                          memory_order_release);
+    segment_set(segment->base, segment->pool, NULL);
 }
 
 /* The page or span that an address in the segment belongs to. The empty asm keeps the compiler from

@@ -171,6 +171,11 @@ struct pool {
     bool purge_again;               /* the pass under way leaves memory for the next */
     bool purge_refused;             /* the kernel keeps our pages: they are locked */
     _Atomic(bool) collected;        /* freed blocks were searched for since the last carving */
+    /* Policy local on several nodes: a segment_table of this pool's segments alone; else NULL. */
+    _Atomic(struct segment *) *node_table;
+    _Atomic(struct letter *) mailbox; /* blocks freed on other nodes, for a thread of this one */
+    _Atomic(struct letter *) letters; /* this node's, returned empty */
+    _Atomic(unsigned) mailbox_letters;
     /* Counters, read without the lock by the statistics. */
     uint64_t arenas, arena_bytes, segments;
     uint64_t slices_used, slices_used_peak, slices_purged;
@@ -209,6 +214,17 @@ struct heap {
     struct rotation *rotation; /* whose turn the next page is, where the policy has several nodes */
 };
 
+/* Blocks that a thread frees for another node, by their distance from `window`. */
+#define LETTER_BLOCKS       120
+#define LETTER_WINDOW_BYTES ((uintptr_t)BLOCK_ALIGNMENT << 32)
+struct letter {
+    struct letter *next;
+    struct pool *sender; /* of the node it is returned to, empty */
+    uintptr_t window;
+    unsigned count;
+    uint32_t blocks[LETTER_BLOCKS]; /* in units of BLOCK_ALIGNMENT */
+};
+
 /* What a running thread owns. Never unmapped: a thread that frees may hold a pointer to an owner
  * that has just ended. */
 struct thread {
@@ -222,6 +238,8 @@ struct thread {
     unsigned pops_to_look; /* while pages have blocks to give, until the node is looked up */
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
+    struct letter *letters;       /* empty ones */
+    struct letter **open_letters; /* one a node, NULL until there is something; NULL: no mail */
     struct heap
         *heaps[]; /* one a node and then one or more for the policy, made when first needed */
 };

@@ -1,0 +1,203 @@
+/* Blocks freed on another node: sent home in letters. The machine is made up, two nodes of which
+ * threads are told where they are; where pages really are plays no part. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include "alloc/stats_json.c"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define NODES  2
+#define BLOCKS 5000
+
+static int make_up_machine(void **state) {
+    (void)state;
+    memset(&na, 0, sizeof na); /* the constructor has set up the real machine */
+    na.config.policy = POLICY_LOCAL;
+    na.config.on_error = ON_ERROR_SILENT;
+    for (unsigned node = 0; node < NODES; node++)
+        node_set_add(&na.topology.has_memory, node);
+    na.arena_bytes = ARENA_BYTES;
+    na.segment_bytes = SEGMENT_SIZE;
+    na.span_size_max = SEGMENT_SIZE;
+    set_up_pools();
+    set_up_node_tables();
+    threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
+    atomic_store(&na.ready, true);
+    return na.pools[0].node_table != NULL && na.pools[1].node_table != NULL ? 0 : -1;
+}
+
+static void run_on(unsigned node) {
+    struct heap *heap = tls.heap == &empty_heap ? thread_attach() : tls.heap;
+    assert_non_null(heap);
+    heap->thread->heap_index = na.node_count + node;
+    tls_take_from(thread_heap(heap->thread, na.node_count + node));
+}
+
+static uint64_t live_blocks(void) {
+    static struct heap_stats stats;
+    stats_gather(&stats);
+    uint64_t live = 0;
+    for (unsigned i = 0; i < SIZE_CLASSES; i++)
+        live += stats.classes[i].live_blocks;
+    return live;
+}
+
+struct blocks {
+    size_t size_bytes;
+    void *block[BLOCKS];
+};
+
+static void allocate(struct blocks *blocks, size_t size_bytes) {
+    blocks->size_bytes = size_bytes;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks->block[i] = na_malloc(size_bytes);
+        assert_non_null(blocks->block[i]);
+        memset(blocks->block[i], 0x5a, size_bytes);
+    }
+}
+
+static void *free_on_node_1(void *argument) {
+    struct blocks *blocks = argument;
+    run_on(1);
+    for (size_t i = 0; i < BLOCKS; i++)
+        na_free(blocks->block[i]);
+    return NULL;
+}
+
+static void in_thread(void *(*function)(void *), void *argument) {
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, function, argument), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void free_does_not_touch_a_block_of_another_node(void **state) {
+    (void)state;
+    static struct blocks blocks;
+    run_on(0);
+    allocate(&blocks, 200);
+    run_on(1);
+    for (size_t i = 0; i < LETTER_BLOCKS; i++)
+        na_free(blocks.block[i]);
+    for (size_t i = 0; i < LETTER_BLOCKS; i++)
+        for (size_t at = 0; at < blocks.size_bytes; at++)
+            assert_int_equal(((unsigned char *)blocks.block[i])[at], 0x5a);
+    run_on(0);
+    for (size_t i = LETTER_BLOCKS; i < BLOCKS; i++)
+        na_free(blocks.block[i]);
+    na_trim();
+    assert_int_equal(live_blocks(), 0);
+}
+
+static int by_address(const void *a, const void *b) {
+    const void *const *left = a, *const *right = b;
+    return *left < *right ? -1 : *left > *right;
+}
+
+static void blocks_freed_on_another_node_are_handed_out_again(void **state) {
+    (void)state;
+    static struct blocks first, second;
+    run_on(0);
+    allocate(&first, 1000);
+    uint64_t slices_used = na.pools[0].slices_used;
+    in_thread(free_on_node_1, &first);
+    allocate(&second, 1000);
+    assert_in_range(na.pools[0].slices_used, 0, slices_used + 1);
+    qsort(first.block, BLOCKS, sizeof first.block[0], by_address);
+    size_t again = 0;
+    for (size_t i = 0; i < BLOCKS; i++)
+        again += bsearch(&second.block[i], first.block, BLOCKS, sizeof first.block[0],
+                         by_address) != NULL;
+    assert_in_range(again, BLOCKS - 2 * LETTER_BLOCKS, BLOCKS);
+    for (size_t i = 0; i < BLOCKS; i++)
+        na_free(second.block[i]);
+    na_trim();
+    assert_int_equal(live_blocks(), 0);
+}
+
+static void a_thread_that_ends_posts_what_it_has(void **state) {
+    (void)state;
+    static struct blocks blocks;
+    run_on(0);
+    allocate(&blocks, 48);
+    in_thread(free_on_node_1, &blocks);
+    mail_open_if_any(&na.pools[0], tls.heap->thread);
+    thread_collect(tls.heap->thread, UINT_MAX);
+    assert_int_equal(live_blocks(), 0);
+}
+
+static void a_mailbox_that_nobody_opens_stays_small(void **state) {
+    (void)state;
+    static struct blocks blocks;
+    for (int round = 0; round < 10; round++) {
+        run_on(0);
+        allocate(&blocks, 64);
+        run_on(1);
+        for (size_t i = 0; i < BLOCKS; i++)
+            na_free(blocks.block[i]);
+        assert_in_range(atomic_load(&na.pools[0].mailbox_letters), 0, MAILBOX_LETTERS_MAX);
+    }
+    na_trim();
+    assert_int_equal(atomic_load(&na.pools[0].mailbox_letters), 0);
+    assert_int_equal(live_blocks(), 0);
+}
+
+/* --- many threads --------------------------------------------------------------------------- */
+
+#define THREADS 4
+#define SHELF   4096
+#define ROUNDS  100000
+
+static _Atomic(unsigned char *) shelf[SHELF];
+
+/* Puts stamped blocks on a shelf from which all take, frees what it displaces, and changes nodes.
+ */
+static void *exchange(void *argument) {
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        seed = seed * 1664525 + 1013904223;
+        if (i % 1000 == 0)
+            run_on(seed >> 16 & 1);
+        size_t size = 16 + (seed >> 8) % (i % 64 == 0 ? 20000 : 500);
+        unsigned char *block = na_malloc(size);
+        assert_non_null(block);
+        memcpy(block, &size, sizeof size);
+        block[size - 1] = (unsigned char)size;
+        block = atomic_exchange(&shelf[(seed >> 4) % SHELF], block);
+        if (block == NULL)
+            continue;
+        memcpy(&size, block, sizeof size);
+        assert_in_range(size, 16, 20016);
+        assert_int_equal(block[size - 1], (unsigned char)size);
+        na_free(block);
+    }
+    return NULL;
+}
+
+static void no_block_is_lost_or_handed_out_twice(void **state) {
+    (void)state;
+    pthread_t thread[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, exchange, (void *)(i * 977 + 1)), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    for (unsigned i = 0; i < SHELF; i++)
+        na_free(atomic_exchange(&shelf[i], NULL));
+    na_trim();
+    na_trim();
+    assert_int_equal(live_blocks(), 0);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(na.pools[i].slices_used, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(free_does_not_touch_a_block_of_another_node),
+        cmocka_unit_test(blocks_freed_on_another_node_are_handed_out_again),
+        cmocka_unit_test(a_thread_that_ends_posts_what_it_has),
+        cmocka_unit_test(a_mailbox_that_nobody_opens_stays_small),
+        cmocka_unit_test(no_block_is_lost_or_handed_out_twice),
+    };
+    return cmocka_run_group_tests(tests, make_up_machine, NULL);
+}
