@@ -71,8 +71,19 @@ static struct heap *thread_heap(struct thread *thread, unsigned heap_index) {
 
 /* The pool of blocks placed local, by its index. */
 static unsigned pool_index_here(void) {
-    int node = sys_current_node();
-    return node < 0 || node >= NODE_IDS_MAX ? 0 : na.pool_of_node[node];
+    static _Atomic(uint16_t) known[CPU_IDS_MAX]; /* by CPU, one more than the index; 0: not yet */
+    unsigned noted = (unsigned)sys_noted_cpu(), cpu, node;
+    if (likely(noted < CPU_IDS_MAX)) {
+        unsigned index = atomic_load_explicit(&known[noted], memory_order_relaxed);
+        if (likely(index != 0))
+            return index - 1;
+    }
+    if (!sys_current_cpu(&cpu, &node) || node >= NODE_IDS_MAX)
+        return 0;
+    if (cpu < CPU_IDS_MAX)
+        atomic_store_explicit(&known[cpu], (uint16_t)(na.pool_of_node[node] + 1),
+                              memory_order_relaxed);
+    return na.pool_of_node[node];
 }
 
 /* The heap malloc takes from in a thread that runs here. */
