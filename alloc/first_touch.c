@@ -91,7 +91,7 @@ static bool touch_is_allowed(struct pool *pool, size_t size_bytes) {
     uint64_t now_ms = sys_coarse_ms();
     if (now_ms < atomic_load_explicit(&pool->touch_resume_ms, memory_order_relaxed))
         return false;
-    uint64_t left_bytes = memory_left_bytes();
+    uint64_t left_bytes = memory_left_bytes(PROC_ROOT, GROUPS_ROOT);
     if (size_bytes > left_bytes) {
         if (size_bytes <= TOUCH_ALLOWANCE_BYTES)
             atomic_store_explicit(&pool->touch_resume_ms, now_ms + TOUCH_PAUSE_MS,
