@@ -127,8 +127,8 @@ static bool huge_stretch(struct segment *head, size_t bytes) {
     return true;
 }
 
-/* A kept block resized to `bytes`, or NULL. A quarter more than asked for may stay with it: unmapped,
- * those pages would soon be faulted in again. */
+/* A kept block resized to `bytes`, or NULL. A quarter more than asked for may stay with it:
+ * unmapped, those pages would soon be faulted in again. */
 static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
     lock_take(&pool->lock);
     pool_purge_if_due(pool);
