@@ -1,6 +1,6 @@
-/* Blocks above 32 MiB, or aligned to more: each a mapping of its own, bound by itself, at a
- * multiple of the segment size so that the table finds it. Grown with mremap: pages move, bytes are
- * not copied. */
+/* Blocks above 32 MiB, or aligned to more: each a mapping of its own, bound by itself, that
+ * has the segment size's worth of addresses in which it starts to itself, so that the table finds
+ * it. Grown with mremap: pages move, bytes are not copied. */
 #pragma once
 
 #include "pool.c"
@@ -25,6 +25,10 @@ static void huge_unlock(struct pool *pool) {
         lock_release(&pool->lock);
 }
 
+static size_t huge_alignment(size_t alignment) {
+    return alignment > SEGMENT_SIZE ? alignment : SEGMENT_SIZE;
+}
+
 /* Maps the block in reserved huge pages, populated. False when there are not enough. */
 static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t alignment) {
     struct pool *pool = head->pool;
@@ -35,7 +39,8 @@ static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t al
         return false;
     bytes &= ~(na.huge_page_bytes - 1);
     huge_lock(pool);
-    head->base = map_reserved_pages(pool, bytes, alignment, &head->stripe_mappings, &error);
+    head->base =
+        map_reserved_pages(pool, bytes, huge_alignment(alignment), &head->stripe_mappings, &error);
     huge_unlock(pool);
     if (head->base == 0) {
         report_no_huge_pages(pool, bytes, "mmap", error);
@@ -52,14 +57,28 @@ static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t al
     return false;
 }
 
+/* The kernel interleaves transparent huge pages by their address, so blocks that all began at a
+ * multiple of 32 MiB would all have their odd huge page on the same node. These bytes are left out
+ * before each. */
+static size_t huge_lead(struct pool *pool, size_t alignment) {
+    if (pool->spread != SPREAD_KERNEL || alignment > THP_BYTES || na.segment_bytes != SEGMENT_SIZE)
+        return 0;
+    unsigned nth = atomic_fetch_add_explicit(&pool->huge_mapped, 1, memory_order_relaxed);
+    return nth % (SEGMENT_SIZE / THP_BYTES) * THP_BYTES;
+}
+
 /* Maps the block in default pages. False without address space. */
 static bool huge_map_default(struct segment *head, size_t bytes, size_t alignment) {
     struct pool *pool = head->pool;
-    uintptr_t start = sys_map_aligned(bytes, alignment, PROT_READ | PROT_WRITE);
-    if (start == 0 || !segment_table_covers(start, bytes)) {
-        sys_unmap(start, start == 0 ? 0 : bytes);
+    size_t lead = huge_lead(pool, alignment);
+    uintptr_t start =
+        sys_map_aligned(lead + bytes, huge_alignment(alignment), PROT_READ | PROT_WRITE);
+    if (start == 0 || !segment_table_covers(start, lead + bytes)) {
+        sys_unmap(start, start == 0 ? 0 : lead + bytes);
         return false;
     }
+    sys_unmap(start, lead);
+    start += lead;
     head->base = start;
     head->huge_bytes = bytes;
     head->reserved_pages = false;
@@ -77,8 +96,6 @@ static struct segment *huge_map(struct pool *pool, size_t bytes, size_t alignmen
     struct segment *head = huge_head_new();
     if (head == NULL)
         return NULL;
-    if (alignment < SEGMENT_SIZE)
-        alignment = SEGMENT_SIZE;
     head->pool = pool;
     head->kind = SEGMENT_HUGE;
     head->page_shift = SEGMENT_SHIFT;
@@ -152,7 +169,7 @@ static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
 static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
     size_t bytes = align_up(size_bytes, SLICE_SIZE);
     struct segment *head = NULL;
-    if (!*zeroed && alignment <= SEGMENT_SIZE)
+    if (!*zeroed && alignment <= THP_BYTES)
         head = huge_reuse(pool, bytes);
     *zeroed = head == NULL;
     if (head == NULL)

@@ -172,14 +172,16 @@ static struct segment *pool_carve_segment(struct pool *pool) {
 /* --- purging ------------------------------------------------------------------------------- */
 
 /* Which slices to give back: those that are free and idle or, `at_once`, just free. Where
- * transparent huge pages may be, only all that such a page can hold. */
+ * transparent huge pages were asked for, only all that such a page can hold; so too where the kernel
+ * interleaves: what it refills of a huge page would be interleaved otherwise than the rest. */
 static void segment_purge_map(const struct segment *segment, bool at_once,
                               uint64_t wanted[SLICE_WORDS]) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
+    bool whole_pages = na.config.pages == PAGES_THP || segment->pool->spread == SPREAD_KERNEL;
     for (unsigned word = 0; word < SLICE_WORDS; word++) {
         uint64_t touched = segment->free_map[word] & segment->touched_map[word];
         wanted[word] = at_once ? touched : touched & segment->idle_map[word];
-        if (na.config.pages != PAGES_THP)
+        if (!whole_pages)
             continue;
         for (unsigned at = 0; at < 64; at += page_slices) {
             uint64_t page = slices_mask(word, word * 64 + at, page_slices);

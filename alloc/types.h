@@ -160,6 +160,7 @@ struct pool {
     struct segment *kept;     /* freed huge blocks, the oldest first */
     struct segment *outgoing; /* of those, given up; unmapped when the pool is unlocked */
     size_t kept_bytes;
+    _Atomic(unsigned) huge_mapped; /* huge blocks ever */
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
     bool arena_reserved_pages;       /* it is of NUMA_ALLOC_PAGES=2M or 1G */
