@@ -9,6 +9,8 @@ nodes=$(find /sys/devices/system/node -maxdepth 1 -name 'node[0-9]*' | wc -l)
 kernel=$(uname -r)
 label_start="$nodes nodes, Linux ${kernel%%-*}"
 failed=0
+# What has no policy of its own is moved by the kernel towards who uses it, as time permits.
+echo 0 >/proc/sys/kernel/numa_balancing
 
 # $1: label, the rest: a command. Passes its TAP on, with the label; a status above 1 is a failure of its own.
 labelled() {
