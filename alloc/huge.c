@@ -144,7 +144,7 @@ static bool huge_stretch(struct segment *head, size_t bytes) {
     return true;
 }
 
-/* A kept block resized to `bytes`, or NULL. A quarter more than asked for may stay with it:
+/* A kept block resized to `bytes`, or NULL. Half more than asked for may stay with it:
  * unmapped, those pages would soon be faulted in again. */
 static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
     lock_take(&pool->lock);
@@ -154,7 +154,7 @@ static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
     if (head == NULL)
         return NULL;
     segment_register(head);
-    if (head->huge_bytes >= bytes && head->huge_bytes - bytes <= bytes / 4)
+    if (head->huge_bytes >= bytes && head->huge_bytes - bytes <= bytes / 2)
         return head;
     if (huge_stretch(head, bytes))
         return head;
