@@ -172,8 +172,9 @@ static struct segment *pool_carve_segment(struct pool *pool) {
 /* --- purging ------------------------------------------------------------------------------- */
 
 /* Which slices to give back: those that are free and idle or, `at_once`, just free. Where
- * transparent huge pages were asked for, only all that such a page can hold; so too where the kernel
- * interleaves: what it refills of a huge page would be interleaved otherwise than the rest. */
+ * transparent huge pages were asked for, only all that such a page can hold; so too where the
+ * kernel interleaves: what it refills of a huge page would be interleaved otherwise than the rest.
+ */
 static void segment_purge_map(const struct segment *segment, bool at_once,
                               uint64_t wanted[SLICE_WORDS]) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
@@ -350,6 +351,17 @@ static struct run pool_find_span(struct pool *pool, unsigned count, unsigned ali
     return run;
 }
 
+/* Where the first run of a segment begins. Blocks that do not fill it leave the rest at its end,
+ * and where the kernel interleaves by address that would be the same node's in each: so every other
+ * segment begins a transparent huge page later. */
+static unsigned fresh_start(const struct segment *segment, enum segment_kind kind, unsigned count,
+                            unsigned alignment) {
+    const unsigned lead = THP_BYTES / SLICE_SIZE;
+    bool odd = (segment->base / SEGMENT_SIZE) % 2 != 0;
+    bool room = count + lead <= segment->slices && alignment <= lead;
+    return kind == SEGMENT_SPAN && segment->pool->spread == SPREAD_KERNEL && odd && room ? lead : 0;
+}
+
 /* The first segment that has a run; new ones are carved only with may_carve. */
 static struct run pool_find_run(struct pool *pool, enum segment_kind kind, unsigned count,
                                 unsigned alignment, bool may_carve) {
@@ -368,7 +380,7 @@ static struct run pool_find_run(struct pool *pool, enum segment_kind kind, unsig
         fresh = pool_carve_segment(pool);
     if (fresh == NULL)
         return (struct run){NULL, 0, false, false};
-    return segment_take(fresh, kind, 0, count);
+    return segment_take(fresh, kind, fresh_start(fresh, kind, count, alignment), count);
 }
 
 /* Has a helper touch the run of a page and what follows it free and untouched. The pool is locked:
