@@ -144,12 +144,16 @@ static bool huge_stretch(struct segment *head, size_t bytes) {
     return true;
 }
 
-/* A kept block resized to `bytes`, or NULL. Half more than asked for may stay with it:
- * unmapped, those pages would soon be faulted in again. */
-static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
+/* A kept block resized to `bytes`, or NULL; not `usable`: none will do, but they make room. Half
+ * more than asked for may stay with it: unmapped, those pages would soon be faulted in again. */
+static struct segment *huge_reuse(struct pool *pool, size_t bytes, bool usable) {
+    struct segment *head = NULL;
     lock_take(&pool->lock);
     pool_purge_if_due(pool);
-    struct segment *head = kept_take(pool, bytes);
+    if (usable)
+        head = kept_take(pool, bytes);
+    else
+        kept_make_room(pool, bytes);
     pool_unlock(pool);
     if (head == NULL)
         return NULL;
@@ -164,15 +168,27 @@ static struct segment *huge_reuse(struct pool *pool, size_t bytes) {
     return NULL;
 }
 
+/* Gives every pool's kept blocks up, for want of memory. Returns whether there was one. */
+static bool pools_let_go_of_kept(void) {
+    bool any = false;
+    for (unsigned i = 0; i < na.pool_count; i++) {
+        lock_take(&na.pools[i].lock);
+        any |= na.pools[i].kept != NULL;
+        kept_purge(&na.pools[i], true);
+        pool_unlock(&na.pools[i]);
+    }
+    return any;
+}
+
 /* A block of at least `size_bytes` at a multiple of `alignment`, or NULL. *zeroed: on entry whether
  * it shall, on return whether it does read as zero. */
 static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignment, bool *zeroed) {
     size_t bytes = align_up(size_bytes, SLICE_SIZE);
-    struct segment *head = NULL;
-    if (!*zeroed && alignment <= THP_BYTES)
-        head = huge_reuse(pool, bytes);
+    struct segment *head = huge_reuse(pool, bytes, !*zeroed && alignment <= THP_BYTES);
     *zeroed = head == NULL;
     if (head == NULL)
+        head = huge_map(pool, bytes, alignment);
+    if (head == NULL && pools_let_go_of_kept())
         head = huge_map(pool, bytes, alignment);
     if (head == NULL)
         return NULL;

@@ -88,10 +88,11 @@ static void kept_make_room(struct pool *pool, size_t bytes) {
     }
 }
 
-/* Keeps a freed block, in place of older ones where need be. The pool is locked. */
+/* Keeps a freed block, in place of older ones where need be; none where address space is limited.
+ * The pool is locked. */
 static void kept_put(struct pool *pool, struct segment *head) {
     struct segment **link = &pool->kept;
-    if (head->huge_bytes > KEPT_BYTES_MAX) {
+    if (head->huge_bytes > KEPT_BYTES_MAX || na.segment_bytes != SEGMENT_SIZE) {
         kept_let_go(pool, head);
         return;
     }
