@@ -352,14 +352,19 @@ static struct run pool_find_span(struct pool *pool, unsigned count, unsigned ali
 }
 
 /* Where the first run of a segment begins. Blocks that do not fill it leave the rest at its end,
- * and where the kernel interleaves by address that would be the same node's in each: so every other
- * segment begins a transparent huge page later. */
+ * and where the kernel interleaves by address that would be the same nodes' in each: so each
+ * segment begins a transparent huge page later than the one before, as long as the nodes' turns go
+ * round. */
 static unsigned fresh_start(const struct segment *segment, enum segment_kind kind, unsigned count,
                             unsigned alignment) {
-    const unsigned lead = THP_BYTES / SLICE_SIZE;
-    bool odd = (segment->base / SEGMENT_SIZE) % 2 != 0;
-    bool room = count + lead <= segment->slices && alignment <= lead;
-    return kind == SEGMENT_SPAN && segment->pool->spread == SPREAD_KERNEL && odd && room ? lead : 0;
+    const unsigned page_slices = THP_BYTES / SLICE_SIZE;
+    if (kind != SEGMENT_SPAN || segment->pool->spread != SPREAD_KERNEL || na.rotation == NULL ||
+        alignment > page_slices)
+        return 0;
+    unsigned starts = (segment->slices - count) / page_slices + 1;
+    if (starts > na.rotation->weight_sum)
+        starts = na.rotation->weight_sum;
+    return (unsigned)(segment->base / SEGMENT_SIZE % starts) * page_slices;
 }
 
 /* The first segment that has a run; new ones are carved only with may_carve. */
