@@ -76,7 +76,7 @@ huge_pages() {
     run "thp weighted:0=3,1=1" 0 $preload NUMA_ALLOC_PAGES=thp NUMA_ALLOC_POLICY=weighted:0=3,1=1 \
         "$programs/mapped" 0=3,1=1 thp
     run "thp interleave:all, mappings" 0 $preload NUMA_ALLOC_PAGES=thp NUMA_ALLOC_POLICY=interleave:all \
-        "$programs/mappings" 20000
+        "$programs/mappings" 20000 1 2000
     echo always >/sys/kernel/mm/transparent_hugepage/enabled
 }
 

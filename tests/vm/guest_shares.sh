@@ -32,7 +32,7 @@ spread() {
 
 # $1: policy.
 few_mappings() {
-    labelled "$1" env LD_PRELOAD=$library NUMA_ALLOC_POLICY="$1" "$programs/mappings" 20000
+    labelled "$1" env LD_PRELOAD=$library NUMA_ALLOC_POLICY="$1" "$programs/mappings" 20000 1 2000
 }
 
 two_nodes() {
@@ -57,6 +57,7 @@ two_nodes() {
     spread 1 bind:1 as 1 1024 0
     spread 3 preferred:0 as 0 33554432 1
     for policy in bind:0 preferred:1 local none; do few_mappings $policy; done
+    few_stripes
 }
 
 three_nodes() {
@@ -78,6 +79,16 @@ three_nodes() {
     spread 3 none as 1
     spread 2 bind:2 as 2 8192 1
     few_mappings interleave:all
+}
+
+# Stripes are mappings: they may take an eighth of what the kernel allows, and grow instead.
+few_stripes() {
+    local allowed=/proc/sys/vm/max_map_count before
+    before=$(<$allowed)
+    echo 4000 >$allowed
+    labelled "weighted:0=3,1=1 where 4000 mappings are allowed" env LD_PRELOAD=$library \
+        NUMA_ALLOC_POLICY=weighted:0=3,1=1 "$programs/mappings" 3000 64 750 # 500, and its others
+    echo "$before" >$allowed
 }
 
 # The kernel's own weights of weighted interleave, where it has them: equal to the user's, and not.
