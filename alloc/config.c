@@ -177,6 +177,8 @@ static bool parse_node_list(struct config *config, const struct topology *topolo
         for (unsigned node = first; node <= last; node++) {
             if (!check_node(topology, node, reason))
                 return false;
+            if (node_set_has(&config->nodes, node))
+                return refuse_node(reason, "node ", node, " is given twice");
             node_set_add(&config->nodes, node);
         }
         if (*list == '\0')
@@ -299,6 +301,8 @@ static bool parse_stats_signal(struct config *config, const struct topology *top
     if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
         return refuse(reason, "neither 0 nor 1");
     config->stats_on_signal = value[0] == '1';
+    if (config->stats_on_signal && !config->stats) /* the signal would kill the program */
+        return refuse(reason, "needs NUMA_ALLOC_STATS");
     return true;
 }
 
@@ -311,6 +315,7 @@ static bool parse_checks(struct config *config, const struct topology *topology,
                                                    : "neither off nor on");
 }
 
+/* In the order they are read: NUMA_ALLOC_STATS_SIGNAL looks at what came of NUMA_ALLOC_STATS. */
 static const struct config_variable {
     const char *name;
     config_parser parse;
@@ -325,7 +330,7 @@ static const struct config_variable {
     {"NUMA_ALLOC_ON_ERROR", parse_on_error, "warn, abort or silent"},
     {"NUMA_ALLOC_STATS", parse_stats,
      "stderr, or a path of under 4096 characters (%p: process id)"},
-    {"NUMA_ALLOC_STATS_SIGNAL", parse_stats_signal, "0 or 1"},
+    {"NUMA_ALLOC_STATS_SIGNAL", parse_stats_signal, "0, or 1 with NUMA_ALLOC_STATS"},
     {"NUMA_ALLOC_CHECKS", parse_checks, "off"},
 };
 

@@ -67,8 +67,9 @@ static const struct option_row {
                       "statistics as JSON when a process ends: stderr, or a path in which %p\n"
                       "stands for the process id (default: none)"},
     [OPTION_STATS_SIGNAL] = {"stats-signal", "0|1", "NUMA_ALLOC_STATS_SIGNAL",
-                             "1: statistics on SIGUSR2, too (default: 0)"},
-    [OPTION_CHECKS] = {"checks", "off|on", "NUMA_ALLOC_CHECKS", "hardened mode (default: off)"},
+                             "1: statistics on SIGUSR2, too; needs --stats (default: 0)"},
+    [OPTION_CHECKS] = {"checks", "off", "NUMA_ALLOC_CHECKS",
+                       "hardened mode, which this version has not got (default: off)"},
     [OPTION_CPUS] = {"cpus", "LIST", NULL,
                      "run on these CPUs, such as 0,2-3 (default: as numa_run was started)"},
     [OPTION_CPU_NODES] = {"cpu-nodes", "LIST", NULL,
@@ -238,6 +239,7 @@ static bool read_list(const char *list, unsigned ids_max, list_visitor visit, vo
 struct cpu_choice {
     const struct topology *topology;
     union cpus present, allowed, chosen;
+    struct node_set nodes; /* those whose CPUs are among them */
 };
 
 /* Allowed is what the process's cpuset holds, whatever its affinity has been narrowed to: asking
@@ -262,6 +264,8 @@ static bool choose_cpu(void *context, unsigned cpu, struct text *reason) {
         return refuse_node(reason, "there is no CPU ", cpu, "");
     if (!cpus_have(&choice->allowed, cpu))
         return refuse_node(reason, "this process may not run on CPU ", cpu, "");
+    if (cpus_have(&choice->chosen, cpu))
+        return refuse_node(reason, "CPU ", cpu, " is given twice");
     CPU_SET_S(cpu, sizeof choice->chosen, choice->chosen.parts);
     return true;
 }
@@ -287,6 +291,9 @@ static bool choose_node(void *context, unsigned node, struct text *reason) {
         return refuse_node(reason, "the CPUs of node ", node, " cannot be read");
     if (CPU_COUNT_S(sizeof cpus, cpus.parts) == 0)
         return refuse_node(reason, "this process may not run on any CPU of node ", node, "");
+    if (node_set_has(&choice->nodes, node))
+        return refuse_node(reason, "node ", node, " is given twice");
+    node_set_add(&choice->nodes, node);
     CPU_OR_S(sizeof cpus, choice->chosen.parts, choice->chosen.parts, cpus.parts);
     return true;
 }

@@ -148,12 +148,12 @@ static void a_value_with_control_characters_is_refused_in_one_line(void **state)
 
 static void a_bad_list_of_nodes_is_refused(void **state) {
     (void)state;
-    const char *const values[] = {"interleave",    "interleave:",     "interleave:x",
-                                  "interleave:0,", "interleave:0-",   "interleave:-1",
-                                  "interleave:,0", "interleave:1-0",  "interleave:1023",
-                                  "interleave: ",  "interleave:0, 0", "interleave:0 ",
-                                  "interleave:0;", "interleave:All",  "interleave:0-65536",
-                                  "preferred:0,",  "preferred:0-",    "preferred:0:0"};
+    const char *const values[] = {
+        "interleave",      "interleave:",    "interleave:x",       "interleave:0,",
+        "interleave:0-",   "interleave:-1",  "interleave:,0",      "interleave:1-0",
+        "interleave:1023", "interleave: ",   "interleave:0, 0",    "interleave:0 ",
+        "interleave:0;",   "interleave:All", "interleave:0-65536", "interleave:0,0",
+        "preferred:0,",    "preferred:0-",   "preferred:0:0"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         assert_refused("NUMA_ALLOC_POLICY", values[i], "usable nodes: ");
 }
@@ -230,7 +230,14 @@ static void an_unreadable_stats_signal_is_refused(void **state) {
     assert_refused("NUMA_ALLOC_STATS_SIGNAL", "SIGUSR2", "1");
     assert_refused("NUMA_ALLOC_STATS_SIGNAL", "2", "1");
     assert_runs("NUMA_ALLOC_STATS_SIGNAL", "0");
+}
+
+static void a_stats_signal_without_statistics_is_refused(void **state) {
+    (void)state;
+    assert_refused("NUMA_ALLOC_STATS_SIGNAL", "1", "needs NUMA_ALLOC_STATS");
+    setenv("NUMA_ALLOC_STATS", "/dev/null", 1);
     assert_runs("NUMA_ALLOC_STATS_SIGNAL", "1");
+    unsetenv("NUMA_ALLOC_STATS");
 }
 
 static void an_unreadable_size_is_refused(void **state) {
@@ -456,6 +463,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(an_unknown_reaction_to_errors_is_refused),
         cmocka_unit_test(every_reaction_to_errors_runs),
         cmocka_unit_test(an_unreadable_stats_signal_is_refused),
+        cmocka_unit_test(a_stats_signal_without_statistics_is_refused),
         cmocka_unit_test(an_unreadable_size_is_refused),
         cmocka_unit_test(every_size_runs),
         cmocka_unit_test(unknown_pages_are_refused),

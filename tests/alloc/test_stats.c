@@ -237,9 +237,6 @@ static void nothing_is_written_unless_asked_for(void **state) {
     char text[64];
     text_of("stderr", text, sizeof text);
     assert_string_equal(text, "");
-    assert_int_equal(end_of(start("allocate", NULL, "1")), 0);
-    text_of("stderr", text, sizeof text);
-    assert_string_equal(text, "");
 }
 
 static void a_file_that_cannot_be_made_is_one_line_and_no_failure(void **state) {

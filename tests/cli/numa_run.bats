@@ -94,9 +94,17 @@ min-size 64K
 pages thp
 on-error silent
 stats $PWD/%p.json
-stats-signal 1
+stats-signal 0
 checks off
 END
+}
+
+@test "--stats-signal 1 needs --stats" {
+    run --separate-stderr "$NUMA_RUN" --stats "$PWD/%p.json" --stats-signal 1 "$WITNESS"
+    [ "$status" -eq 0 ]
+    [[ $output == *$'\n'NUMA_ALLOC_STATS_SIGNAL=1$'\n'* ]]
+    refuses 2 --stats-signal 1 touch ran
+    [[ $stderr == "numa_run: --stats-signal 1: needs NUMA_ALLOC_STATS; accepted: "* ]]
 }
 
 @test "statistics are written where --stats says" {
@@ -237,17 +245,17 @@ odd_arguments() {
 }
 
 @test "options that cannot be obeyed: status 2, one line, nothing runs" {
-    node=$(lowest_memory_node)
+    node=$(lowest_memory_node) cpu=$(allowed_cpus | head -n 1)
     for bad in --bogus --policy= --policy=bind --policy=bind: --policy=bind:x --policy=bind:1023 \
         --policy=bind:1024 "--policy=bind:$node,$node" --policy=preferred: --policy=interleave: \
-        "--policy=interleave:$node," --policy=interleave:1023 "--policy=weighted:$node" \
+        "--policy=interleave:$node," "--policy=interleave:$node,$node" --policy=interleave:1023 "--policy=weighted:$node" \
         "--policy=weighted:$node=0" "--policy=weighted:$node=256" \
         "--policy=weighted:$node=1,$node=1" "--policy=weighted:$node=1," --policy=local: \
         --policy=Local $'--policy=local\n' --min-size= --min-size=-1 --min-size=64k \
         --min-size=99999999999999G --pages= --pages=4K --pages=thp,2M --on-error= --on-error=ignore \
         --stats= "--stats=$(printf '%5000s' x)" --stats-signal=yes --stats-signal= --checks=1 \
         --cpus= --cpus=x --cpus=-1 --cpus=8191 --cpus=8192 --cpus=1-0 '--cpus=0,' --cpus=0-8191 \
-        --cpu-nodes= --cpu-nodes=x --cpu-nodes=1023 --cpu-nodes=1024 --cpu-nodes=all \
+        "--cpus=$cpu,$cpu" "--cpu-nodes=$node,$node" --cpu-nodes= --cpu-nodes=x --cpu-nodes=1023 --cpu-nodes=1024 --cpu-nodes=all \
         --print=1 --help=1; do
         refuses 2 "$bad" touch ran
     done

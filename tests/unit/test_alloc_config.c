@@ -72,7 +72,7 @@ static void policies_are_read_and_written_back(void **state) {
         {"interleave:0", POLICY_INTERLEAVE, ""},
         {"interleave:all", POLICY_INTERLEAVE, "interleave:0,2,4-6,1023"},
         {"interleave:4-6", POLICY_INTERLEAVE, ""},
-        {"interleave:6,5,0-0,4,4-5", POLICY_INTERLEAVE, "interleave:0,4-6"},
+        {"interleave:6,0-0,4-5", POLICY_INTERLEAVE, "interleave:0,4-6"},
         {"interleave:1023,2", POLICY_INTERLEAVE, "interleave:2,1023"},
         {"weighted:0=3,2=1", POLICY_WEIGHTED, ""},
         {"weighted:1023=255", POLICY_WEIGHTED, ""},
@@ -174,9 +174,25 @@ static void switches_are_read(void **state) {
     struct config_problem problem;
     assert_true(read_one(&config, &problem, "NUMA_ALLOC_STATS_SIGNAL", "0"));
     assert_false(config.stats_on_signal);
-    assert_true(read_one(&config, &problem, "NUMA_ALLOC_STATS_SIGNAL", "1"));
-    assert_true(config.stats_on_signal);
     assert_true(read_one(&config, &problem, "NUMA_ALLOC_CHECKS", "off"));
+}
+
+static const char *lookup_statistics_on_signal(const char *variable) {
+    if (strcmp(variable, "NUMA_ALLOC_STATS") == 0)
+        return "stderr";
+    return strcmp(variable, "NUMA_ALLOC_STATS_SIGNAL") == 0 ? "1" : NULL;
+}
+
+/* Alone it would leave SIGUSR2 to kill the program. */
+static void statistics_on_a_signal_need_statistics(void **state) {
+    (void)state;
+    static struct config config;
+    struct config_problem problem;
+    struct topology topology = machine();
+    assert_true(config_read(&config, &topology, lookup_statistics_on_signal, &problem));
+    assert_true(config.stats && config.stats_on_signal);
+    assert_false(read_one(&config, &problem, "NUMA_ALLOC_STATS_SIGNAL", "1"));
+    assert_string_equal(problem.reason, "needs NUMA_ALLOC_STATS");
 }
 
 /* What the user wrote, and what must be said of it. */
@@ -306,6 +322,10 @@ static void lists_are_read_strictly(void **state) {
         {"interleave:0\n", "expected a comma at \"?\""},
         {"interleave:0x2", "expected a comma at \"x2\""},
         {"interleave:0=1", "expected a comma at \"=1\""},
+        {"interleave:0,0", "node 0 is given twice"},
+        {"interleave:0,2,00", "node 0 is given twice"},
+        {"interleave:4-6,2,5", "node 5 is given twice"},
+        {"preferred:5,4-6", "node 5 is given twice"},
         {"preferred:0\xff", "expected a comma at \"?\""},
     };
     ASSERT_REFUSED("NUMA_ALLOC_POLICY", bad);
@@ -547,6 +567,7 @@ int main(void) {
         cmocka_unit_test(every_kind_of_page_is_read),
         cmocka_unit_test(every_reaction_to_errors_is_read),
         cmocka_unit_test(switches_are_read),
+        cmocka_unit_test(statistics_on_a_signal_need_statistics),
         cmocka_unit_test(what_is_no_policy_is_refused),
         cmocka_unit_test(bind_takes_exactly_one_node),
         cmocka_unit_test(nodes_that_cannot_be_had_are_refused_by_name),

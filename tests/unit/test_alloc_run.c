@@ -48,9 +48,14 @@ static int remove_machine(void **state) {
     return 0;
 }
 
+static void choose_anew(struct cpu_choice *choice) {
+    memset(&choice->chosen, 0, sizeof choice->chosen);
+    memset(&choice->nodes, 0, sizeof choice->nodes);
+}
+
 static void assert_chosen(struct fixture *fixture, list_visitor choose, const char *list,
                           const char *expected) {
-    memset(&fixture->choice.chosen, 0, sizeof fixture->choice.chosen);
+    choose_anew(&fixture->choice);
     assert_true(read_list(list, NODE_IDS_MAX, choose, &fixture->choice, &fixture->reason));
     char *chosen = cpus_format(&fixture->choice.chosen);
     assert_string_equal(chosen, expected);
@@ -59,6 +64,7 @@ static void assert_chosen(struct fixture *fixture, list_visitor choose, const ch
 
 static void assert_refused(struct fixture *fixture, list_visitor choose, const char *list,
                            const char *reason) {
+    choose_anew(&fixture->choice);
     memset(fixture->reason_chars, 0, sizeof fixture->reason_chars);
     fixture->reason.length = 0;
     assert_false(read_list(list, NODE_IDS_MAX, choose, &fixture->choice, &fixture->reason));
@@ -76,6 +82,15 @@ static void nodes_without_usable_cpus_are_refused(void **state) {
     assert_refused(*state, choose_node, "0-1", "node 1 has no CPUs");
     assert_refused(*state, choose_node, "2", "there is no node 2");
     assert_refused(*state, choose_node, "3", "this process may not run on any CPU of node 3");
+}
+
+static void a_node_given_twice_is_refused(void **state) {
+    assert_refused(*state, choose_node, "8,0,8", "node 8 is given twice");
+}
+
+static void a_cpu_given_twice_is_refused(void **state) {
+    assert_refused(*state, choose_cpu, "0,0", "CPU 0 is given twice");
+    assert_refused(*state, choose_cpu, "1-3,9,2-2", "CPU 2 is given twice");
 }
 
 static void the_nodes_offered_are_those_that_would_be_taken(void **state) {
@@ -138,7 +153,9 @@ int main(void) {
         on_the_machine(nodes_without_usable_cpus_are_refused),
         on_the_machine(the_nodes_offered_are_those_that_would_be_taken),
         on_the_machine(nodes_are_refused_where_sysfs_is_masked),
+        on_the_machine(a_node_given_twice_is_refused),
         on_the_machine(cpus_are_chosen_one_by_one),
+        on_the_machine(a_cpu_given_twice_is_refused),
         on_the_machine(a_list_is_read_strictly),
         on_the_machine(the_last_cpu_a_kernel_can_have_is_read),
     };
