@@ -39,7 +39,7 @@ static slow_path void report_no_huge_pages(struct pool *pool, size_t size_bytes,
     text_add_unsigned(&message.text, size_bytes / MIB);
     text_add(&message.text, " MiB on ");
     text_add_pool_nodes(&message.text, pool);
-    text_add_errno(&message.text, call, error);
+    text_add_failed_call(&message.text, call, error);
     problem_end(&message, "default pages are used instead");
 }
 

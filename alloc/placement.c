@@ -32,7 +32,7 @@ static slow_path void placing_refused(struct pool *pool, int error) {
         return;
     text_add(&message.text, "the kernel refused to place memory on ");
     text_add_pool_nodes(&message.text, pool);
-    text_add_errno(&message.text, "mbind", error);
+    text_add_failed_call(&message.text, "mbind", error);
     char instead_chars[256];
     struct text instead = {instead_chars, 0, sizeof instead_chars - 1};
     if (for_good)

@@ -177,7 +177,7 @@ static bool can_prefer_several(struct pool *lowest) {
     atomic_store_explicit(&lowest->policy_errno, EINVAL, memory_order_relaxed);
     if (problem_begin(&message, &na.warned)) {
         text_add(&message.text, "this kernel cannot prefer several nodes");
-        text_add_errno(&message.text, "mbind", EINVAL);
+        text_add_failed_call(&message.text, "mbind", EINVAL);
         problem_end(&message, "the lowest of them is preferred");
     }
     return false;

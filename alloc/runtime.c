@@ -58,11 +58,12 @@ static void problem_end(struct message *message, const char *instead) {
         sys_abort();
 }
 
-static void text_add_errno(struct text *text, const char *call, int error) {
+/* " (mbind: errno 1, EPERM): " */
+static void text_add_failed_call(struct text *text, const char *call, int error) {
     text_add(text, " (");
     text_add(text, call);
-    text_add(text, ": errno ");
-    text_add_signed(text, error);
+    text_add(text, ": ");
+    text_add_errno(text, error);
     text_add(text, "): ");
 }
 

@@ -273,21 +273,21 @@ static int stats_open(char path_chars[PATH_MAX + 64]) {
 static void stats_report(void) {
     char path[PATH_MAX + 64];
     if (na.config.stats_path[0] == '\0') {
-        (void)stats_write(stats_stderr_now());
+        (void)stats_write(stats_stderr_now()); /* a failure could not be said either */
         return;
     }
     int fd = stats_open(path);
-    if (fd >= 0) {
-        (void)stats_write(fd);
+    int error = fd < 0 ? -fd : stats_write(fd);
+    if (fd >= 0)
         sys_close(fd);
+    if (error == 0 || error == EBUSY) /* another report is on its way */
         return;
-    }
     struct message message;
     message_begin(&message);
     text_add(&message.text, "NUMA_ALLOC_STATS: cannot write ");
     text_add_quoted(&message.text, path);
-    text_add(&message.text, " (errno ");
-    text_add_signed(&message.text, -fd);
+    text_add(&message.text, " (");
+    text_add_errno(&message.text, error);
     text_add(&message.text, ")");
     message_send(&message);
 }

@@ -37,6 +37,20 @@ static void text_add_signed(struct text *text, int64_t value) {
     text_add_unsigned(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+/* "errno 12, ENOMEM"; the number alone where libc does not name it (glibc before 2.32). */
+static void text_add_errno(struct text *text, int error) {
+    const char *name = NULL;
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 32)
+    name = strerrorname_np(error); /* constant text, no locale: allocates nothing */
+#endif
+#endif
+    text_add(text, "errno ");
+    text_add_signed(text, error);
+    text_add(text, name != NULL ? ", " : "");
+    text_add(text, name != NULL ? name : "");
+}
+
 static void text_add_hex(struct text *text, uint64_t value) {
     char digits[16];
     size_t at = sizeof digits;

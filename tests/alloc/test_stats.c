@@ -247,7 +247,19 @@ static void a_file_that_cannot_be_made_is_one_line_and_no_failure(void **state) 
     assert_string_equal(text, "main ran\n");
     text_of("stderr", text, sizeof text);
     assert_non_null(strstr(text, "/nonexistent/folder/"));
+    assert_non_null(strstr(text, " (errno 2, ENOENT)\n"));
     assert_string_equal(strchr(text, '\n'), "\n");
+}
+
+static void a_file_that_cannot_be_written_is_one_line_and_no_failure(void **state) {
+    (void)state;
+    assert_int_equal(end_of(start("allocate", "/dev/full", NULL)), 0);
+    char text[512];
+    text_of("stdout", text, sizeof text);
+    assert_string_equal(text, "main ran\n");
+    text_of("stderr", text, sizeof text);
+    assert_string_equal(
+        text, "numa_alloc: NUMA_ALLOC_STATS: cannot write /dev/full (errno 28, ENOSPC)\n");
 }
 
 static void wait_for_text(const char *name, const char *wanted) {
@@ -367,6 +379,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_forked_child_writes_statistics_of_its_own),
         cmocka_unit_test(nothing_is_written_unless_asked_for),
         cmocka_unit_test(a_file_that_cannot_be_made_is_one_line_and_no_failure),
+        cmocka_unit_test(a_file_that_cannot_be_written_is_one_line_and_no_failure),
         cmocka_unit_test(sigusr2_writes_statistics_and_the_program_goes_on),
         cmocka_unit_test(sigusr2_is_left_to_the_program_unless_asked_for),
     };
