@@ -376,6 +376,23 @@ static struct elf_kind elf_kind_of(const char *path) {
     return kind;
 }
 
+/* Whether the library is linked into the program: a name that only its code has stands in it. */
+static bool has_library_inside(const char *program) {
+    static const char name[] = "NUMA_ALLOC_STATS_SIGNAL";
+    struct stat about;
+    int fd = open(program, O_RDONLY | O_CLOEXEC);
+    void *bytes = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &about) == 0)
+        bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (bytes == MAP_FAILED)
+        return false;
+    bool found = memmem(bytes, (size_t)about.st_size, name, sizeof name) != NULL;
+    munmap(bytes, (size_t)about.st_size);
+    return found;
+}
+
 /* Where the library is, absolute, so that it is found from any folder. Symbolic links stay, since
  * one may stand for a path that cannot be preloaded. */
 static void find_library(const char *given, char path[2 * PATH_MAX]) {
@@ -468,7 +485,8 @@ static int find_program(const char *name, char path[2 * PATH_MAX]) {
     }
 }
 
-/* Why the loader would not preload the library into the program; NULL when it would. */
+/* Why the loader would not preload the library into the program; NULL when it would, or need not.
+ */
 static const char *preload_refusal(const char *program, const char *library) {
     struct stat about;
     struct elf_kind of_program = elf_kind_of(program), of_library = elf_kind_of(library);
@@ -482,7 +500,8 @@ static const char *preload_refusal(const char *program, const char *library) {
         return NULL; /* a script, perhaps: its interpreter decides */
     if (of_program.class != of_library.class || of_program.machine != of_library.machine)
         return "it is for another kind of machine than the library";
-    return of_program.interpreted ? NULL : "it is statically linked";
+    bool obeys = of_program.interpreted || has_library_inside(program);
+    return obeys ? NULL : "it is statically linked";
 }
 
 /* --- the command ---------------------------------------------------------------------------- */

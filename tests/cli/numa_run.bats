@@ -369,6 +369,21 @@ said_and_run_unless_abort() { # $1: reason, $2: program
     said_and_run_unless_abort "it is statically linked" ./program
 }
 
+@test "a static program with the library inside is run without a warning" {
+    echo 'int puts(const char *); int main(void) { return puts("ran") < 0; }' >program.c
+    gcc -static -Wl,-u,malloc -o program program.c "$BATS_TEST_DIRNAME/../../alloc/libnuma_alloc.a" 2>why ||
+        skip "no static libc here: $(head -n 1 why)"
+    strip -o stripped program
+    for program in program stripped; do
+        run --separate-stderr "$NUMA_RUN" --policy local --on-error abort --stats "$PWD/$program.json" "./$program"
+        [ "$status" -eq 0 ]
+        [ "$output" = ran ]
+        grep -q '"policy": "local"' "$program.json"
+    done
+    run --separate-stderr "$NUMA_RUN" --on-error warn ./program
+    [[ $stderr != *"cannot place"* ]]
+}
+
 @test "a set-user-id program is run with a warning" {
     echo 'int puts(const char *); int main(void) { return puts("ran") < 0; }' >program.c
     gcc -o program program.c
