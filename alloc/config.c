@@ -32,6 +32,9 @@ struct config {
 /* The longest value read; also the longest path the kernel takes. */
 #define CONFIG_VALUE_MAX (PATH_MAX - 1)
 
+/* The longest name of a variable that is shown whole. */
+#define CONFIG_NAME_SHOWN 40
+
 /* Why a variable was refused: "VARIABLE=VALUE: REASON; accepted: ACCEPTED". With what is shown of
  * the value that always fits into one message. */
 struct config_problem {
@@ -39,6 +42,8 @@ struct config_problem {
     const char *value;
     char reason[96];
     char accepted[256];
+    char unknown[CONFIG_NAME_SHOWN +
+                 2]; /* what `variable` is if there is no such one, or its beginning */
 };
 
 /* Looks a variable up; getenv's contract. A parameter so that tests need no environment. */
@@ -371,6 +376,44 @@ static bool config_read(struct config *config, const struct topology *topology,
         problem->value = value;
         config_format_accepted(variable->accepted, topology, &accepted);
         return false;
+    }
+    return true;
+}
+
+#define CONFIG_PREFIX     "NUMA_ALLOC_"
+#define CONFIG_OWN_PREFIX CONFIG_PREFIX "VM_" /* of the project's scripts */
+
+static bool is_config_variable(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++)
+        if (strlen(config_variables[i].name) == length &&
+            memcmp(config_variables[i].name, name, length) == 0)
+            return true;
+    return false;
+}
+
+/* Fails, with the `problem`, if `environment` (NULL: none) has a variable that begins as ours do
+ * and is none of them: a slip in a name must not change the placement either. */
+static bool config_names_known(char *const *environment, struct config_problem *problem) {
+    for (; environment != NULL && *environment != NULL; environment++) {
+        const char *entry = *environment;
+        if (after_prefix(entry, CONFIG_PREFIX) == NULL ||
+            after_prefix(entry, CONFIG_OWN_PREFIX) != NULL)
+            continue;
+        size_t length = strcspn(entry, "=");
+        if (entry[length] == '\0' || is_config_variable(entry, length))
+            continue;
+        memset(problem, 0, sizeof *problem);
+        struct text unknown = {problem->unknown, 0, sizeof problem->unknown - 1};
+        struct text reason = {problem->reason, 0, sizeof problem->reason - 1};
+        struct text accepted = {problem->accepted, 0, sizeof problem->accepted - 1};
+        text_add_chars(&unknown, entry, length);
+        problem->variable = problem->unknown;
+        problem->value = entry + length + 1;
+        for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++) {
+            text_add(&accepted, i == 0 ? "" : ", ");
+            text_add(&accepted, config_variables[i].name);
+        }
+        return refuse(&reason, "there is no such variable");
     }
     return true;
 }

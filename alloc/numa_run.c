@@ -519,7 +519,8 @@ static void set_variables(const struct options *options, const struct topology *
         if (option_rows[i].variable != NULL && options->values[i] != NULL &&
             setenv(option_rows[i].variable, options->values[i], 1) != 0)
             fail(EXIT_FAILED, "no memory");
-    if (config_read(config, topology, lookup_environment, &problem))
+    if (config_names_known(environ, &problem) &&
+        config_read(config, topology, lookup_environment, &problem))
         return;
     char value_chars[96] = "";
     struct text value = {value_chars, 0, sizeof value_chars - 1};
@@ -529,7 +530,7 @@ static void set_variables(const struct options *options, const struct topology *
             strcmp(option_rows[i].variable, problem.variable) == 0)
             fail(EXIT_USAGE, "--%s %s: %s; accepted: %s", option_rows[i].name, value_chars,
                  problem.reason, problem.accepted);
-    fail(EXIT_USAGE, "%s=%s in the environment: %s; accepted: %s", problem.variable, value_chars,
+    fail(EXIT_USAGE, "%.40s=%s in the environment: %s; accepted: %s", problem.variable, value_chars,
          problem.reason, problem.accepted);
 }
 

@@ -52,12 +52,18 @@ static void set_up_node_tables(void) {
 
 /* --- set-up --------------------------------------------------------------------------- */
 
-/* secure_getenv, also where malloc is called before libc has set `environ`. */
+/* The variables, also where malloc is called before libc has set `environ`; NULL in a set-user-id
+ * program, which obeys none. */
+static char **environment(void) {
+    if (getauxval(AT_SECURE) != 0)
+        return NULL;
+    return environ != NULL ? environ : sys_initial_environment();
+}
+
 static const char *lookup_environment(const char *variable) {
     if (environ != NULL)
         return secure_getenv(variable);
-    char **at = sys_initial_environment();
-    for (; at != NULL && *at != NULL; at++) {
+    for (char **at = environment(); at != NULL && *at != NULL; at++) {
         const char *rest = after_prefix(*at, variable);
         if (rest != NULL && *rest == '=')
             return rest + 1;
@@ -69,11 +75,12 @@ static const char *lookup_environment(const char *variable) {
  * placement than the one asked for. */
 static void read_config_or_exit(void) {
     struct config_problem problem;
-    if (config_read(&na.config, &na.topology, lookup_environment, &problem))
+    if (config_names_known(environment(), &problem) &&
+        config_read(&na.config, &na.topology, lookup_environment, &problem))
         return;
     struct message message;
     message_begin(&message);
-    text_add(&message.text, problem.variable);
+    text_add_printable(&message.text, problem.variable, CONFIG_NAME_SHOWN);
     text_add(&message.text, "=");
     text_add_quoted(&message.text, problem.value);
     text_add(&message.text, ": ");
@@ -264,7 +271,7 @@ static slow_path void runtime_set_up(void) {
     }
     topology_read(&na.topology, SYSFS_NODE_ROOT, NULL);
     read_config_or_exit();
-    bool limited = sys_address_space_limit() != SIZE_MAX;
+    bool limited = sys_address_space_limit() < ADDRESS_SPACE_SMALL;
     na.huge_page_bytes = reserved_page_bytes(limited);
     na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;

@@ -3,7 +3,7 @@
  *
  * Each program runs with the allocator preloaded:
  *     LD_PRELOAD=$PWD/alloc/numa_alloc.so build/tests/alloc/test_errno
- * and refuses to run with another one, unless NUMA_ALLOC_TEST_ANY=1 says that another allocator is
+ * and refuses to run with another one, unless TEST_ANY_ALLOCATOR=1 says that another allocator is
  * to be tried by the same measure.
  */
 #ifndef TESTS_ALLOC_PROMISES_H
@@ -60,7 +60,7 @@ static inline bool lies_in(const void *address, const char *base_name) {
 
 /* Whether another allocator than ours may be tested: see the top of this file. */
 static inline bool any_allocator(void) {
-    return getenv("NUMA_ALLOC_TEST_ANY") != NULL;
+    return getenv("TEST_ANY_ALLOCATOR") != NULL;
 }
 
 /* Group set-up: a test of some other library's malloc would prove nothing, so it is a failure. */

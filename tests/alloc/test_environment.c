@@ -292,10 +292,25 @@ static void a_bad_value_stops_a_program_without_stderr_too(void **state) {
     assert_string_equal(run.out, "");
 }
 
-static void similar_variables_are_not_ours(void **state) {
+/* A slip in the name would leave the default in force. */
+static void variables_that_there_are_not_are_refused(void **state) {
     (void)state;
-    assert_runs("NUMA_ALLOC_POLICY_X", "nonsense");
+    const char *const names[] = {"NUMA_ALLOC_POLICY_X", "NUMA_ALLOC_POLICIES", "NUMA_ALLOC_PAGE",
+                                 "NUMA_ALLOC_",         "NUMA_ALLOC_policy",   "NUMA_ALLOC_STATS "};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_refused(names[i], "local",
+                       "there is no such variable; accepted: NUMA_ALLOC_POLICY, ");
+    struct run run;
+    run_with(&run, "NUMA_ALLOC_\nA_NAME_THAT_IS_LONGER_THAN_WHAT_IS_SHOWN", "1");
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, ": NUMA_ALLOC_?A_NAME_THAT_IS_LONGER_THAN_W...=1: "));
+}
+
+static void variables_of_others_are_not_ours(void **state) {
+    (void)state;
     assert_runs("XNUMA_ALLOC_POLICY", "nonsense");
+    assert_runs("NUMA_ALLOC", "nonsense");
+    assert_runs("NUMA_ALLOC_VM_KERNEL", "/boot/vmlinuz");
 }
 
 /* --- set-user-id programs --------------------------------------------------------------------- */
@@ -408,6 +423,7 @@ static void assert_obeys_unless_set_user_id(bool opens) {
     /* First as it is: what is ignored below is obeyed here. */
     assert_int_equal(loading_run(&loading, "NUMA_ALLOC_POLICY", "nonsense", false, &secure), 2);
     assert_int_equal(secure, -1);
+    assert_int_equal(loading_run(&loading, "NUMA_ALLOC_PAGE", "2M", false, &secure), 2);
     assert_int_equal(loading_run(&loading, "NUMA_ALLOC_STATS", loading.stats, false, &secure), 0);
     assert_int_equal(secure, 0);
     assert_int_equal(unlink(loading.stats), 0);
@@ -426,6 +442,8 @@ static void assert_obeys_unless_set_user_id(bool opens) {
     status = loading_run(&loading, "NUMA_ALLOC_POLICY", "nonsense", root, &secure);
     assert_int_equal(status, 0);
     assert_int_equal(secure, 1);
+    status = loading_run(&loading, "NUMA_ALLOC_PAGE", "2M", root, &secure);
+    assert_int_equal(status, 0);
     /* The one that would do harm: a file written with another's rights. */
     status = loading_run(&loading, "NUMA_ALLOC_STATS", loading.stats, root, &secure);
     assert_int_equal(status, 0);
@@ -470,7 +488,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_kind_of_page_runs),
         cmocka_unit_test(unknown_checks_are_refused),
         cmocka_unit_test(a_bad_value_stops_a_program_without_stderr_too),
-        cmocka_unit_test(similar_variables_are_not_ours),
+        cmocka_unit_test(variables_that_there_are_not_are_refused),
+        cmocka_unit_test(variables_of_others_are_not_ours),
         cmocka_unit_test(a_set_user_id_program_linked_with_it_ignores_the_variables),
         cmocka_unit_test(a_set_user_id_program_that_opens_it_ignores_the_variables),
     };

@@ -122,7 +122,7 @@ C
         gcc -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -pthread -o "$name" "$root/tests/alloc/test_$name.c" \
             alloc/libnuma_alloc.a -lcmocka
         nm "$name" | grep -q ' T malloc$'
-        NUMA_ALLOC_TEST_ANY=1 "./$name"
+        TEST_ANY_ALLOCATOR=1 "./$name"
     done
 }
 

@@ -298,6 +298,8 @@ odd_arguments() {
             [[ $stderr == "numa_run: NUMA_ALLOC_$bad in the environment: "*"; accepted: "* ]]
         )
     done
+    NUMA_ALLOC_PAGE=2M refuses 2 --policy local touch ran
+    [[ $stderr == "numa_run: NUMA_ALLOC_PAGE=2M in the environment: there is no such variable; accepted: "* ]]
     NUMA_ALLOC_PAGES=4K refuses 2 --policy local touch ran # an option's own variable is not meant
     [[ $stderr == "numa_run: NUMA_ALLOC_PAGES=4K in the environment: "* ]]
 }

@@ -518,7 +518,7 @@ static void a_refusal_fits_into_one_message(void **state) {
     (void)state;
     struct config_problem problem;
     struct message message;
-    size_t longest_name = 0;
+    size_t longest_name = CONFIG_NAME_SHOWN + strlen("...");
     for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++)
         if (strlen(config_variables[i].name) > longest_name)
             longest_name = strlen(config_variables[i].name);
@@ -540,6 +540,22 @@ static void statistics_go_to_stderr_or_a_path(void **state) {
     assert_false(read_one(&config, &problem, "NUMA_ALLOC_STATS", path));
     path[PATH_MAX - 1] = '\0';
     assert_true(read_one(&config, &problem, "NUMA_ALLOC_STATS", path));
+}
+
+static void only_known_names_pass(void **state) {
+    (void)state;
+    struct config_problem problem;
+    char *known[] = {"PATH=/bin",          "NUMA_ALLOC_POLICY=x", "NUMA_ALLOC_STATS_SIGNAL=1",
+                     "NUMA_ALLOC_VM_X=1",  "NUMA_ALLOC=1",        "numa_alloc_x=1",
+                     "NUMA_ALLOC_NOTHING", "A=NUMA_ALLOC_X=1",    NULL};
+    char *unknown[] = {"NUMA_ALLOC_CHECKS=off", "NUMA_ALLOC_STAT=a=b", NULL};
+    assert_true(config_names_known(NULL, &problem));
+    assert_true(config_names_known(known, &problem));
+    assert_false(config_names_known(unknown, &problem));
+    assert_string_equal(problem.variable, "NUMA_ALLOC_STAT");
+    assert_string_equal(problem.value, "a=b");
+    for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++)
+        assert_non_null(strstr(problem.accepted, config_variables[i].name));
 }
 
 static void a_value_is_quoted_on_one_short_line(void **state) {
@@ -583,6 +599,7 @@ int main(void) {
         cmocka_unit_test(the_first_mistake_is_the_one_reported),
         cmocka_unit_test(a_refusal_fits_into_one_message),
         cmocka_unit_test(statistics_go_to_stderr_or_a_path),
+        cmocka_unit_test(only_known_names_pass),
         cmocka_unit_test(a_value_is_quoted_on_one_short_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
