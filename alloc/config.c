@@ -42,8 +42,7 @@ struct config_problem {
     const char *value;
     char reason[96];
     char accepted[256];
-    char unknown[CONFIG_NAME_SHOWN +
-                 2]; /* what `variable` is if there is no such one, or its beginning */
+    char unknown[CONFIG_NAME_SHOWN + 2]; /* where `variable` points when there is no such one */
 };
 
 /* Looks a variable up; getenv's contract. A parameter so that tests need no environment. */

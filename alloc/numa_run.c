@@ -64,8 +64,8 @@ static const struct option_row {
                          "when a policy cannot be had: warn (one line on standard error and go\n"
                          "on), abort or silent (default: warn)"},
     [OPTION_STATS] = {"stats", "WHERE", "NUMA_ALLOC_STATS",
-                      "statistics as JSON when a process ends: stderr, or a path in which %p\n"
-                      "stands for the process id (default: none)"},
+                      "statistics as JSON when a process exits: stderr, or a path in which %p\n"
+                      "stands for the process id, else children overwrite it (default: none)"},
     [OPTION_STATS_SIGNAL] = {"stats-signal", "0|1", "NUMA_ALLOC_STATS_SIGNAL",
                              "1: statistics on SIGUSR2, too; needs --stats (default: 0)"},
     [OPTION_CHECKS] = {"checks", "off", "NUMA_ALLOC_CHECKS",
