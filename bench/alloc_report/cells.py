@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from numa_report.errors import ReportError, UsageError
 
+PROGRAMS = "programs"  # the group of the real ones
 PAIR = "pair"  # of bench/allocs: for counting instructions, not one of the set
 
 PERL = r"""my %h; for my $i (1..250000) { $h{"key$i"} = [$i, "value" x ($i % 8)]; }
@@ -55,10 +56,10 @@ class Cell:
 def programs():
     """The four real programs. Python's own small-block allocator is off, so that each object is a malloc."""
     return [
-        Cell("perl-hash", "programs", ("perl", "-e", PERL), added={"PERL_HASH_SEED": "1", "PERL_PERTURB_KEYS": "0"}),
-        Cell("sqlite-memory", "programs", ("sqlite3", ":memory:"), stdin=SQL.encode()),
-        Cell("python-objects", "programs", ("/usr/bin/python3", "-I", "-c", PYTHON), added={"PYTHONMALLOC": "malloc"}),
-        Cell("gcc-compile", "programs", ("gcc", "-O1", "-S", "-x", "c", "-o", "/dev/null", "-"), stdin=c_source(250).encode()),
+        Cell("perl-hash", PROGRAMS, ("perl", "-e", PERL), added={"PERL_HASH_SEED": "1", "PERL_PERTURB_KEYS": "0"}),
+        Cell("sqlite-memory", PROGRAMS, ("sqlite3", ":memory:"), stdin=SQL.encode()),
+        Cell("python-objects", PROGRAMS, ("/usr/bin/python3", "-I", "-c", PYTHON), added={"PYTHONMALLOC": "malloc"}),
+        Cell("gcc-compile", PROGRAMS, ("gcc", "-O1", "-S", "-x", "c", "-o", "/dev/null", "-"), stdin=c_source(250).encode()),
     ]
 
 
@@ -72,12 +73,15 @@ def workloads(allocs):
     return {row[0]: int(row[2]) for row in rows if row[0] != PAIR}
 
 
+def threads_group(count):
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
 def all_cells(allocs, threads, with_programs):
     """The set at each number of threads, then the programs that are installed; and which are not."""
     cells, missing = [], []
     for count in threads:
-        group = f"{count} thread{'' if count == 1 else 's'}"
-        cells += [Cell(name, group, (allocs, "--csv", "--threads", str(count), name), threads=count, is_workload=True)
+        cells += [Cell(name, threads_group(count), (allocs, "--csv", "--threads", str(count), name), threads=count, is_workload=True)
                   for name, fewest in workloads(allocs).items() if count >= fewest]
     for program in programs() if with_programs else ():
         if shutil.which(program.argv[0]) is None:
@@ -106,8 +110,7 @@ def choose_cpus(text, needed):
     if not set(cpus) <= set(allowed):
         raise UsageError(f"--cpus: '{text}' is not accepted; this process may use {','.join(map(str, allowed))}")
     if len(set(cpus)) < needed:
-        raise UsageError(f"{needed} threads need {needed} CPUs, and there are {len(set(cpus))}; "
-                         "choose fewer with --threads")
+        raise UsageError(f"{needed} threads need as many CPUs, not {len(set(cpus))}; choose fewer with --threads")
     return cpus
 
 

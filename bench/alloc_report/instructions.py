@@ -62,27 +62,34 @@ def per_pair(allocs, allocator, size_bytes, cpus):
     return (many - few) / ((BATCHES[1] - BATCHES[0]) * PAIRS_A_BATCH)
 
 
-def run(allocs, allocators, cpus, folder):
-    """Prints the table and writes instructions.csv, a line at a time."""
+def need_valgrind():
     if shutil.which("valgrind") is None:
         raise ReportError("valgrind is not installed; harness/setup.sh peers")
+
+
+def run(allocs, allocators, cpus, folder):
+    """Prints the table and writes instructions.csv, when it is interrupted too. The labels under which it failed."""
     width = max(map(len, allocators)) + 1
     print("instructions of a malloc and its free; the loop around them is not counted")
     print(f"{'':<{width}}" + "".join(f"{size:>10}" for size in SIZES_BYTES) + "  bytes", flush=True)
-    rows = []
-    for label, allocator in allocators.items():
-        line = f"{label:<{width}}"
-        for size in SIZES_BYTES:
-            try:
-                value = per_pair(allocs, allocator, size, cpus)
+    rows, failed = [], []
+    try:
+        for label, allocator in allocators.items():
+            line = f"{label:<{width}}"
+            for size in SIZES_BYTES:
+                try:
+                    value = per_pair(allocs, allocator, size, cpus)
+                except Failed as error:
+                    rows.append((label, size, ""))
+                    failed.append(label)
+                    line += f"  failed: {error}"
+                    break
                 rows.append((label, size, f"{value:.2f}"))
                 line += f"{value:>10.2f}"
-            except Failed as error:
-                rows.append((label, size, ""))
-                line += f"  failed: {error}"
-                break
-        print(line, flush=True)
-    with whole_file(folder / "instructions.csv", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("allocator", "size_bytes", "instructions_per_pair"))
-        writer.writerows(rows)
+            print(line, flush=True)
+    finally:
+        with whole_file(folder / "instructions.csv", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("allocator", "size_bytes", "instructions_per_pair"))
+            writer.writerows(rows)
+    return failed

@@ -4,14 +4,11 @@ import csv
 import io
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from numa_report import schema
 from numa_report.errors import ReportError
 
 from .cells import shuffled
@@ -19,35 +16,6 @@ from .cells import shuffled
 
 class Failed(Exception):
     """A program did not work under an allocator; str() says how."""
-
-
-@dataclass
-class Samples:
-    """What was measured: values[metric][cell id, label] is {round: value}; a failed cell has a reason instead."""
-
-    values: dict = field(default_factory=lambda: {"wall_time": {}, "peak_memory": {}})
-    failed: dict = field(default_factory=dict)
-
-    def add(self, metric, cell, label, number, value):
-        self.values[metric].setdefault((cell.id, label), {})[number] = value
-
-
-class SampleFile:
-    """allocs.csv of a run: the columns of samples.csv, a row at a time, each on the disk at once."""
-
-    def __init__(self, folder):
-        self.run, self.host = folder.name, socket.gethostname()
-        self.file = open(folder / "allocs.csv", "w", newline="", encoding="utf-8")
-        self.writer = csv.DictWriter(self.file, schema.SAMPLE_COLUMNS[:-1], restval="", extrasaction="ignore",
-                                     lineterminator="\n")
-        self.writer.writeheader()
-
-    def add(self, cell, allocator, cpus, number, row):
-        self.writer.writerow({"bench": "programs", "variant": cell.name, "threads": cell.threads, "cpu": cpus[0],
-                              "placement": "unverified", "policy": "none", "pages": "default", **row,
-                              "run": self.run, "host": self.host, "round": number, "cell": cell.id,
-                              "allocator": allocator.name})
-        self.file.flush()
 
 
 def execute(argv, environment, stdin, cpus):
@@ -64,11 +32,12 @@ def execute(argv, environment, stdin, cpus):
         os.sched_setaffinity(0, cpus)  # the child inherits it
         try:
             started = time.monotonic()
-            pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)
+            # In a group of its own: when this process is told to end, what the program started ends too.
+            pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions, setpgroup=0)
             try:
                 _, status, usage = os.wait4(pid, 0)
             except BaseException:
-                os.kill(pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 raise
             seconds = time.monotonic() - started
@@ -100,9 +69,8 @@ def run_program(cell, allocator, cpus, outputs):
     seconds, peak_bytes, out = execute(cell.argv, allocator.environment(cell.added), cell.stdin, cpus)
     if outputs.setdefault(cell.id, out) != out:
         raise Failed("it prints something else than under the allocator before")
-    shared = {"started_at": started, **({"policy": allocator.policy} if allocator.policy else {})}
-    return [{"metric": "wall_time", "unit": "s", "value": seconds, **shared},
-            {"metric": "peak_memory", "unit": "bytes", "value": peak_bytes, **shared}]
+    return [{"metric": "wall_time", "unit": "s", "value": seconds, "started_at": started},
+            {"metric": "peak_memory", "unit": "bytes", "value": peak_bytes, "started_at": started}]
 
 
 def measure(cells, allocators, rounds, cpus, file, samples):
@@ -111,22 +79,28 @@ def measure(cells, allocators, rounds, cpus, file, samples):
     for number in range(1, rounds + 1):
         for at, cell in enumerate(cells, start=1):
             progress(f"round {number} of {rounds}, {at} of {len(cells)}: {cell.id}")
+            on = cpus[:cell.threads]
             for label in shuffled(allocators):
                 if (cell.id, label) in samples.failed:
                     continue
-                on = cpus[:cell.threads]
+                allocator = allocators[label]
                 try:
-                    rows = (run_workload(cell, allocators[label], on) if cell.is_workload
-                            else run_program(cell, allocators[label], on, outputs))
+                    rows = run_workload(cell, allocator, on) if cell.is_workload else run_program(cell, allocator, on, outputs)
                 except Failed as error:
-                    samples.failed[cell.id, label] = str(error)
-                    progress("")
-                    print(f"bench_alloc.py: {cell.id} failed under {label}: {error}", file=sys.stderr)
+                    note_failure(cell, allocator, on, number, error, file, samples)
                     continue
                 for row in rows:
-                    file.add(cell, allocators[label], on, number, row)
+                    file.add(cell, allocator, on, number, row)
                     samples.add(row["metric"], cell, label, number, float(row["value"]))
     progress("")
+
+
+def note_failure(cell, allocator, cpus, number, error, file, samples):
+    """Says so at once; the cell is not run again under this allocator."""
+    samples.failed[cell.id, allocator.label] = str(error)
+    file.add(cell, allocator, cpus, number, {"metric": "wall_time", "unit": "s", "reason": str(error)})
+    progress("")
+    print(f"bench_alloc.py: {cell.id} failed under {allocator.label}: {error}", file=sys.stderr)
 
 
 def progress(line):

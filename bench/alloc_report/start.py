@@ -1,36 +1,48 @@
 """What a preloaded allocator adds to the start of a process: `true`, many times, in turns."""
 
 import shutil
+from datetime import datetime, timezone
 
-from .cells import Cell, shuffled
-from .measure import Samples, execute, progress
+from .cells import PROGRAMS, Cell, shuffled
+from .measure import Failed, execute, note_failure, progress
 
-REFERENCE = "mimalloc"  # whose start the issue's bar is about
+TRUE = Cell("true", PROGRAMS, (shutil.which("true") or "/bin/true",))
+REFERENCE = "mimalloc"  # what its ratios are to unless --base says otherwise
 
 
-def measure(allocators, rounds, cpus):
-    """Samples of one cell, `true`: seconds from the spawn to the end."""
-    samples, cell = Samples(), Cell("true", "start", (shutil.which("true") or "/bin/true",))
+def measure(allocators, rounds, cpus, file, samples):
+    """Fills samples with seconds from the spawn of TRUE to its end."""
     for number in range(0, rounds + 1):  # round 0 reads the libraries from disk and is dropped
         if number % 10 == 0:
             progress(f"start {number} of {rounds}")
         for label in shuffled(allocators):
-            seconds, _, _ = execute(cell.argv, allocators[label].environment(), b"", cpus)
+            if (TRUE.id, label) in samples.failed:
+                continue
+            started = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            try:
+                seconds, _, _ = execute(TRUE.argv, allocators[label].environment(), b"", cpus)
+            except Failed as error:
+                note_failure(TRUE, allocators[label], cpus, number, error, file, samples)
+                continue
             if number > 0:
-                samples.add("wall_time", cell, label, number, seconds)
+                file.add(TRUE, allocators[label], cpus, number,
+                         {"metric": "wall_time", "unit": "s", "value": seconds, "started_at": started})
+                samples.add("wall_time", TRUE, label, number, seconds)
     progress("")
-    return cell, samples
 
 
-def text(allocators, cell, samples):
-    from . import summary  # numpy only after measuring
+def text(allocators, samples, reference):
+    from . import summary, table  # numpy only after measuring
     values = samples.values["wall_time"]
-    reference = REFERENCE if REFERENCE in allocators else next(iter(allocators))
     width = max(map(len, allocators)) + 1
     lines = [f"{'start of true':<{width}}{'median us':>11}{'95 %':>18}{'to ' + reference:>16}{'95 %':>16}"]
     for label in allocators:
-        microseconds = summary.median([1e6 * value for value in values[cell.id, label].values()])
-        ratio = summary.median(summary.paired(values[cell.id, label], values[cell.id, reference]))
-        lines.append(f"{label:<{width}}{microseconds.value:>11.1f}{f'{microseconds.low:.1f}-{microseconds.high:.1f}':>18}"
-                     f"{ratio.value:>16.3f}{f'{ratio.low:.3f}-{ratio.high:.3f}':>16}")
+        seconds = values.get((TRUE.id, label), {})
+        ratios = summary.paired(seconds, values.get((TRUE.id, reference), {}))
+        if not seconds:
+            lines.append(f"{label:<{width}}{samples.failed.get((TRUE.id, label), '-')}")
+            continue
+        microseconds, ratio = summary.median([1e6 * value for value in seconds.values()]), summary.median(ratios) if ratios else None
+        lines.append(f"{label:<{width}}{microseconds.value:>11.1f}{table.spread(microseconds, 1):>18}"
+                     f"{table.number(ratio and ratio.value):>16}{table.spread(ratio):>16}")
     return "\n".join(lines)

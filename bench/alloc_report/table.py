@@ -8,7 +8,11 @@ from .allocators import OURS
 
 COLUMNS = ("cell", "group", "allocator", "policy", "wall_s", "wall_s_low", "wall_s_high", "base", "ratio", "ratio_low",
            "ratio_high", "best_peer", "to_best_peer", "to_best_peer_low", "to_best_peer_high", "peak_bytes", "peak_ratio",
-           "peak_ratio_low", "peak_ratio_high", "failed")
+           "peak_ratio_low", "peak_ratio_high", "failed", "label")
+
+
+def plural(count, noun):
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def spread(estimate, digits=3):
@@ -56,8 +60,8 @@ def means_line(summary, metric, label, other):
 
 def means_text(summary, metric, what):
     """Geometric means: a line for each allocator, a column for each group of cells."""
-    head = f"{'':<{label_width(summary)}}" + "".join(
-        f"{f'{name}, {len(cells)} cells':>29}" for name, cells in summary.groups().items())
+    sizes = [f"{name}, {plural(len(cells), 'cell')}" for name, cells in summary.groups().items()]
+    head = f"{'':<{label_width(summary)}}" + "".join(f"{size:>29}" for size in sizes)
     lines = [f"geometric mean of {what}, ratio to {summary.base} (95 %)", head]
     lines += [means_line(summary, metric, label, None) for label in summary.allocators]
     for ours in (label for label, allocator in summary.allocators.items() if allocator.name == OURS):
@@ -92,6 +96,6 @@ def write_csv(path, summary):
         writer.writerow(COLUMNS)
         for row in summary.rows:
             allocator = summary.allocators[row.label]
-            writer.writerow([row.cell.id, row.cell.group, allocator.name, allocator.policy or "", *three(row.seconds),
+            writer.writerow([row.cell.id, row.cell.group, allocator.name, summary.samples.policy(row.label), *three(row.seconds),
                              summary.base, *three(row.time_ratio), row.best_peer or "", *three(row.to_best_peer),
-                             row.peak_bytes or "", *three(row.peak_ratio), row.failed or ""])
+                             row.peak_bytes or "", *three(row.peak_ratio), row.failed or "", row.label])

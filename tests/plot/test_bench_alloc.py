@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from alloc_report import allocators, cells, figure, instructions, summary, table  # noqa: E402
 from alloc_report.allocators import Allocator  # noqa: E402
 from alloc_report.cells import Cell  # noqa: E402
-from alloc_report.measure import Samples  # noqa: E402
+from alloc_report.samples import Samples  # noqa: E402
 from numa_report.errors import UsageError  # noqa: E402
 
 ONE = Cell("one", "1 thread", ("true",), is_workload=True)
@@ -120,8 +120,9 @@ def test_the_table_and_the_file_hold_every_cell_and_allocator(tmp_path):
 def test_the_figure_is_drawn_with_failures_and_values_off_the_scale(tmp_path):
     result = made_up({ONE: {"glibc": [1] * 3, "numa_alloc": [0.5] * 3, "quick": [30] * 3}, TWO: {"glibc": [1] * 3}},
                      failed=[(TWO, "numa_alloc")])
-    figure.draw(tmp_path / "a.png", result, "made up")
-    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    for metric in ("wall_time", "peak_memory"):
+        assert figure.draw(tmp_path / f"{metric}.png", result, metric, "made up")
+        assert (tmp_path / f"{metric}.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_peers_are_read(tmp_path):
