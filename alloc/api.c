@@ -40,14 +40,16 @@ exported void *na_aligned_alloc_on(int node, size_t alignment, size_t size) {
 
 static bool is_block(struct segment *segment, const void *pointer) {
     const struct page *page = page_of(segment, pointer);
+    /* Read once: a page whose blocks are all free may end at any time. */
+    uint32_t block_bytes = *(const volatile uint32_t *)&page->block_size;
     switch (segment->kind) {
     case SEGMENT_HUGE:
         return (uintptr_t)pointer == segment->base;
     case SEGMENT_SPAN:
-        return page->block_size != 0 && ((uintptr_t)pointer & (SLICE_SIZE - 1)) == 0;
+        return block_bytes != 0 && ((uintptr_t)pointer & (SLICE_SIZE - 1)) == 0;
     default:
-        return page->heap != NULL &&
-               ((uintptr_t)pointer - (uintptr_t)page_start(page)) % page->block_size == 0;
+        return page->heap != NULL && block_bytes != 0 &&
+               ((uintptr_t)pointer - (uintptr_t)page_start(page)) % block_bytes == 0;
     }
 }
 

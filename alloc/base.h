@@ -19,6 +19,8 @@
 /* Every block is aligned for any C type, as glibc promises on 64-bit machines. */
 #define BLOCK_ALIGNMENT ((size_t)16)
 
+#define CACHE_LINE ((size_t)64)
+
 /* A slice is the unit in which segments are divided and purged; a small page is one slice. */
 #define SLICE_SHIFT 16
 #define SLICE_SIZE  ((size_t)1 << SLICE_SHIFT)

@@ -12,21 +12,15 @@ static slow_path void *no_memory(void) {
     return NULL;
 }
 
-/* How blocks that have no page are placed, by their size. */
-enum large_rule {
-    LARGE_LOCAL,  /* on the node the thread runs on */
-    LARGE_TURNS,  /* each whole on one node, which take turns */
-    LARGE_POLICY, /* in the policy's own pool */
-};
-
+/* How a block of that size that has no page is placed. */
 static enum large_rule large_rule(size_t size) {
     if (na.policy_pool == NULL || size < na.config.min_size_bytes)
         return LARGE_LOCAL;
     return size <= na.turns_size_max ? LARGE_TURNS : LARGE_POLICY;
 }
 
-static struct pool *large_pool(size_t size) {
-    switch (large_rule(size)) {
+static struct pool *large_pool(enum large_rule rule, size_t size) {
+    switch (rule) {
     case LARGE_LOCAL:
         return &na.pools[pool_index_here()];
     case LARGE_TURNS:
@@ -46,9 +40,9 @@ static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t 
         return no_memory();
     if (size == 0)
         size = 1;
-    enum placed_by placed_by = pool == NULL ? PLACED_BY_POLICY : PLACED_BY_CALLER;
+    enum large_rule rule = pool == NULL ? large_rule(size) : LARGE_CALLER;
     if (pool == NULL)
-        pool = large_pool(size);
+        pool = large_pool(rule, size);
     void *block;
     if (size <= na.span_size_max && alignment <= na.span_size_max)
         block = span_allocate(pool, tls.heap == &empty_heap ? NULL : tls.heap->thread, size,
@@ -57,7 +51,7 @@ static __attribute__((noinline)) void *allocate_large(struct pool *pool, size_t 
         block = huge_allocate(pool, size, alignment, zeroed);
     if (block == NULL)
         return no_memory();
-    page_of(segment_of(block), block)->size_class = (uint8_t)placed_by;
+    page_of(segment_of(block), block)->size_class = (uint8_t)rule;
     return block;
 }
 
@@ -162,8 +156,11 @@ static void *allocate_class_on(unsigned node_index, unsigned size_class) {
     heap = thread_heap(heap->thread, node_index);
     if (heap != NULL) {
         page = heap->bins[size_class].first;
-        if (page == NULL || page->free == NULL)
+        if (page == NULL || page->free == NULL) {
+            mail_post(heap->thread, heap->pool); /* perhaps its own blocks */
+            mail_open_if_any(heap->pool, heap->thread);
             page = heap_refill(heap, size_class);
+        }
     }
     void *block = page != NULL ? page_pop(page) : no_memory();
     if (tls.ended)
@@ -287,7 +284,7 @@ static bool placed_by_caller(struct segment *segment, const void *pointer) {
     const struct page *page = page_of(segment, pointer);
     if (segment->kind < PAGED_KINDS)
         return page->heap != NULL && page->heap->names_node;
-    return page->size_class == PLACED_BY_CALLER;
+    return page->size_class == LARGE_CALLER;
 }
 
 /* A block that shrinks stays where it is when there is no memory for a smaller one. */
@@ -310,8 +307,10 @@ static void *resize_by_copy(struct segment *segment, void *pointer, size_t old_s
 /* A block that has no page, resized to something that has none either, where it stands or by moving
  * its pages; NULL when it must be copied. */
 static void *resize_without_copy(struct segment *segment, void *pointer, size_t size) {
-    if (!placed_by_caller(segment, pointer) &&
-        large_rule(block_bytes(segment, pointer)) != large_rule(size))
+    if (segment->kind < PAGED_KINDS)
+        return NULL;
+    enum large_rule rule = page_of(segment, pointer)->size_class;
+    if (rule != LARGE_CALLER && rule != large_rule(size))
         return NULL;
     if (segment->kind == SEGMENT_SPAN && size > CLASS_SIZE_MAX && size <= na.span_size_max)
         return span_resize(segment, pointer, size) ? pointer : NULL;
@@ -351,7 +350,7 @@ static size_t na_trim(void) {
         mail_open_if_any(&na.pools[i], thread);
     if (thread != NULL)
         thread_collect(thread, UINT_MAX);
-    threads_collect_orphans();
+    threads_collect_orphans(UINT_MAX);
     size_t purged_bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++)
         purged_bytes += pool_purge_all(&na.pools[i]);

@@ -188,22 +188,32 @@ static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
  * a search that comes at most once for every segment carved. */
 #define COLLECT_PAGES_A_BIN 64
 
-static void threads_collect_orphans(void);
+static void threads_collect_orphans(unsigned pages_a_bin);
 static void mail_open_if_any(struct pool *pool, const struct thread *thread);
 
-/* Takes a run; where the pool has none, first looks for memory whose blocks have all been freed, in
- * the calling thread's pages (`thread` may be NULL) and in those of threads that have ended. */
+/* Looks for memory whose blocks have all been freed, in the calling thread's pages (`thread` may be
+ * NULL) and in those of threads that have ended. */
+static void collect_freed(struct pool *pool, struct thread *thread, unsigned pages_a_bin) {
+    mail_open_if_any(pool, thread);
+    if (thread != NULL)
+        thread_collect(thread, pages_a_bin);
+    threads_collect_orphans(pages_a_bin);
+}
+
+/* Takes a run; where the pool has none, first looks a little for what has been freed, and where no
+ * more can be had looks everywhere. */
 static struct run take_run(struct pool *pool, struct thread *thread, enum segment_kind kind,
                            unsigned count, unsigned alignment) {
     struct run run = pool_take_run(pool, kind, count, alignment, false);
     if (run.segment != NULL)
         return run;
-    if (!atomic_exchange_explicit(&pool->collected, true, memory_order_relaxed)) {
-        mail_open_if_any(pool, thread);
-        if (thread != NULL)
-            thread_collect(thread, COLLECT_PAGES_A_BIN);
-        threads_collect_orphans();
-    }
+    if (!atomic_exchange_explicit(&pool->collected, true, memory_order_relaxed))
+        collect_freed(pool, thread, COLLECT_PAGES_A_BIN);
+    run = pool_take_run(pool, kind, count, alignment, true);
+    if (run.segment != NULL)
+        return run;
+    collect_freed(pool, thread, UINT_MAX);
+    (void)pools_let_go_of_kept();
     return pool_take_run(pool, kind, count, alignment, true);
 }
 

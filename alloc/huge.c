@@ -46,6 +46,7 @@ static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t al
         report_no_huge_pages(pool, bytes, "mmap", error);
         return false;
     }
+    head->lead_bytes = 0;
     head->huge_bytes = bytes;
     head->reserved_pages = true;
     atomic_fetch_add_explicit(&pool->reserved_bytes, bytes, memory_order_relaxed);
@@ -58,10 +59,10 @@ static bool huge_map_reserved(struct segment *head, size_t size_bytes, size_t al
 }
 
 /* The kernel interleaves transparent huge pages by their address, so blocks that all began at a
- * multiple of 32 MiB would all have their odd huge page on the same node. These bytes are left out
- * before each. */
+ * multiple of 32 MiB would all have their odd huge page on the same node. These bytes stay unused
+ * before each; they remain mapped, because the table can find only one block that starts there. */
 static size_t huge_lead(struct pool *pool, size_t alignment) {
-    if (pool->spread != SPREAD_KERNEL || alignment > THP_BYTES || na.segment_bytes != SEGMENT_SIZE)
+    if (!pool_interleaves(pool) || alignment > THP_BYTES || na.segment_bytes != SEGMENT_SIZE)
         return 0;
     unsigned nth = atomic_fetch_add_explicit(&pool->huge_mapped, 1, memory_order_relaxed);
     return nth % (SEGMENT_SIZE / THP_BYTES) * THP_BYTES;
@@ -77,17 +78,16 @@ static bool huge_map_default(struct segment *head, size_t bytes, size_t alignmen
         sys_unmap(start, start == 0 ? 0 : lead + bytes);
         return false;
     }
-    sys_unmap(start, lead);
-    start += lead;
-    head->base = start;
+    head->base = start + lead;
+    head->lead_bytes = lead;
     head->huge_bytes = bytes;
     head->reserved_pages = false;
     huge_lock(pool);
-    head->stripe_mappings = pool_place(pool, start, bytes, 0);
+    head->stripe_mappings = pool_place(pool, start, lead + bytes, 0);
     huge_unlock(pool);
-    advise_huge_pages(pool, start, bytes);
+    advise_huge_pages(pool, head->base, bytes);
     if (pool_is_touched(pool))
-        pool_touch(pool, start, bytes);
+        pool_touch(pool, head->base, bytes);
     return true;
 }
 
@@ -113,16 +113,21 @@ static struct segment *huge_map(struct pool *pool, size_t bytes, size_t alignmen
 /* Moves a block to where it can be `bytes` long. The new place is mapped before the old one is
  * left, so that a refusal loses nothing. */
 static bool huge_move(struct segment *head, size_t bytes) {
-    uintptr_t target = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_NONE);
+    /* Usable, so that limits on memory are met now rather than when the target is replaced, which
+     * older kernels have unmapped by then. */
+    uintptr_t target = sys_map_aligned(bytes, SEGMENT_SIZE, PROT_READ | PROT_WRITE);
     if (target == 0)
         return false;
     segment_unregister(head);
     bool moved = segment_table_covers(target, bytes) &&
                  sys_remap_to(head->base, head->huge_bytes, bytes, target);
-    if (moved)
+    if (moved) {
+        sys_unmap(head->base - head->lead_bytes, head->lead_bytes);
+        head->lead_bytes = 0;
         head->base = target;
-    else
+    } else {
         sys_unmap_aligned(target, bytes);
+    }
     segment_register(head);
     return moved;
 }
@@ -144,6 +149,11 @@ static bool huge_stretch(struct segment *head, size_t bytes) {
     return true;
 }
 
+/* Whether a block may stay as long as it is: half more than asked for is soon wanted again. */
+static bool huge_may_stay(const struct segment *head, size_t bytes) {
+    return head->huge_bytes >= bytes && head->huge_bytes - bytes <= bytes / 2;
+}
+
 /* A kept block resized to `bytes`, or NULL; not `usable`: none will do, but they make room. Half
  * more than asked for may stay with it: unmapped, those pages would soon be faulted in again. */
 static struct segment *huge_reuse(struct pool *pool, size_t bytes, bool usable) {
@@ -158,26 +168,12 @@ static struct segment *huge_reuse(struct pool *pool, size_t bytes, bool usable) 
     if (head == NULL)
         return NULL;
     segment_register(head);
-    if (head->huge_bytes >= bytes && head->huge_bytes - bytes <= bytes / 2)
-        return head;
-    if (huge_stretch(head, bytes))
+    if (huge_may_stay(head, bytes) || huge_stretch(head, bytes))
         return head;
     segment_unregister(head);
     head->next = NULL;
     huge_unmap(head);
     return NULL;
-}
-
-/* Gives every pool's kept blocks up, for want of memory. Returns whether there was one. */
-static bool pools_let_go_of_kept(void) {
-    bool any = false;
-    for (unsigned i = 0; i < na.pool_count; i++) {
-        lock_take(&na.pools[i].lock);
-        any |= na.pools[i].kept != NULL;
-        kept_purge(&na.pools[i], true);
-        pool_unlock(&na.pools[i]);
-    }
-    return any;
 }
 
 /* A block of at least `size_bytes` at a multiple of `alignment`, or NULL. *zeroed: on entry whether
@@ -218,10 +214,10 @@ static void *huge_resize(struct segment *head, void *block, size_t new_bytes) {
     huge_check(head, block);
     size_t grain = head->reserved_pages ? na.huge_page_bytes : SLICE_SIZE;
     size_t old_bytes = head->huge_bytes, bytes = align_up(new_bytes, grain);
-    if (bytes != old_bytes) {
-        if (!huge_stretch(head, bytes))
-            return NULL;
-        huge_count(head->pool, 0, old_bytes, bytes);
-    }
+    if (bytes == old_bytes || (head->reserved_pages && huge_may_stay(head, bytes)))
+        return block;
+    if (!huge_stretch(head, bytes))
+        return NULL;
+    huge_count(head->pool, 0, old_bytes, bytes);
     return (void *)head->base;
 }

@@ -46,7 +46,7 @@ static void huge_head_spare(struct segment *head) {
 /* Gives a block back to the kernel, without its head. */
 static void huge_release(struct segment *head) {
     struct pool *pool = head->pool;
-    sys_unmap_aligned(head->base, head->huge_bytes);
+    sys_unmap_aligned(head->base - head->lead_bytes, head->lead_bytes + head->huge_bytes);
     if (head->reserved_pages)
         atomic_fetch_sub_explicit(&pool->reserved_bytes, head->huge_bytes, memory_order_relaxed);
     if (head->stripe_mappings != 0) {

@@ -80,6 +80,8 @@ static void mail_open_if_any(struct pool *pool, const struct thread *thread) {
 
 /* Posts what the thread has for a pool. */
 static void mail_post(struct thread *thread, struct pool *to) {
+    if (thread->open_letters == NULL)
+        return; /* there is no mail here */
     struct letter **open = &thread->open_letters[to - na.pools], *letter = *open;
     if (letter == NULL)
         return;
@@ -92,16 +94,16 @@ static void mail_post(struct thread *thread, struct pool *to) {
 
 /* Posts all the thread has: it ends, or memory is short. */
 static void mail_post_all(struct thread *thread) {
-    for (unsigned i = 0; thread->open_letters != NULL && i < na.node_count; i++)
+    for (unsigned i = 0; i < na.node_count; i++)
         mail_post(thread, &na.pools[i]);
 }
 
-/* Frees a block of a page on another node, sooner or later. False when it must be freed otherwise:
- * the thread does not follow its node, or there is no memory for a letter. */
+/* Frees a block of a page on another node, sooner or later, for a thread whose heap has a table of
+ * its node's segments. False when there is no memory for a letter. */
 static bool mail_send(struct heap *heap, struct pool *to, void *block) {
     struct thread *thread = heap->thread;
     uintptr_t window = (uintptr_t)block & ~(LETTER_WINDOW_BYTES - 1);
-    if (heap->pool->node_table == NULL || heap->pool == to || thread->open_letters == NULL)
+    if (thread->open_letters == NULL)
         return false;
     struct letter **open = &thread->open_letters[to - na.pools];
     if (*open != NULL && ((*open)->count == LETTER_BLOCKS || (*open)->window != window))

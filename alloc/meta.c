@@ -5,7 +5,6 @@
 #include "runtime.c"
 
 #define META_CHUNK_BYTES (1 * MIB)
-#define CACHE_LINE       ((size_t)64)
 
 static struct {
     struct lock lock;

@@ -102,6 +102,11 @@ static void pool_look_if_full(struct pool *pool, size_t size_bytes) {
         atomic_fetch_add_explicit(&pool->full_demands, 1, memory_order_relaxed);
 }
 
+/* Whether the kernel chooses the node of each page by its address. */
+static bool pool_interleaves(const struct pool *pool) {
+    return pool->spread == SPREAD_KERNEL && pool->mode != MPOL_PREFERRED_MANY;
+}
+
 /* Tells the kernel where pages of the range shall come from; of `page_bytes` each where they
  * are reserved huge pages, else 0. The pool is locked if it has stripes. Returns how many mappings
  * of the stripes' budget that took. */

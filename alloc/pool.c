@@ -9,9 +9,10 @@
 /* 1 GiB: one mbind and at most a few mappings for 32 segments. */
 #define ARENA_BYTES (1 * GIB)
 
-/* Under a limit on address space an arena must not starve the program's own mappings: then segments
- * are mapped one by one and only in part; what others map in the rest is told apart
+/* Under a limit on address space below this an arena must not starve the program's own mappings:
+ * then segments are mapped one by one and only in part; what others map in the rest is told apart
  * (segment_holds). */
+#define ADDRESS_SPACE_SMALL   (16 * GIB)
 #define LIMITED_SEGMENT_BYTES (4 * MIB)
 
 /* Purging comes by this often and gives back what was free the last time as well: what is freed and
@@ -70,6 +71,7 @@ static void pool_start_arena(struct pool *pool, uintptr_t start, size_t size_byt
                              bool reserved_pages) {
     pool->arena_next = start;
     pool->arena_end = start + size_bytes;
+    pool->arena_whole_bytes = size_bytes;
     pool->arena_reserved_pages = reserved_pages;
     pool->arenas++;
     pool->arena_bytes += size_bytes;
@@ -80,11 +82,10 @@ static void pool_start_arena(struct pool *pool, uintptr_t start, size_t size_byt
 static bool pool_map_reserved_arena(struct pool *pool) {
     size_t least = SEGMENT_SIZE > na.huge_page_bytes ? SEGMENT_SIZE : na.huge_page_bytes;
     size_t bytes = pool->reserved_arena_bytes < least ? least : pool->reserved_arena_bytes;
-    size_t stripe_mappings;
     uintptr_t start = 0;
     int error = 0;
     for (; bytes >= least && start == 0; bytes /= 2) {
-        start = map_reserved_pages(pool, bytes, SEGMENT_SIZE, &stripe_mappings, &error);
+        start = map_reserved_pages(pool, bytes, SEGMENT_SIZE, &pool->arena_stripe_mappings, &error);
         if (start != 0) {
             pool_start_arena(pool, start, bytes, true);
             pool->reserved_arena_bytes = bytes < ARENA_BYTES ? bytes * 2 : bytes;
@@ -126,6 +127,9 @@ static bool pool_fill_segment(struct pool *pool) {
     sys_unmap_aligned(pool->arena_next, rest_bytes);
     pool->arena_end = pool->arena_next;
     pool->arena_bytes -= rest_bytes;
+    /* Where stripes stay in use, they keep more of the budget than they take, not less. */
+    if (rest_bytes == pool->arena_whole_bytes)
+        pool->stripe_mappings += pool->arena_stripe_mappings;
     report_no_huge_pages(pool, na.segment_bytes, "madvise", -result);
     return false;
 }
@@ -178,7 +182,7 @@ static struct segment *pool_carve_segment(struct pool *pool) {
 static void segment_purge_map(const struct segment *segment, bool at_once,
                               uint64_t wanted[SLICE_WORDS]) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
-    bool whole_pages = na.config.pages == PAGES_THP || segment->pool->spread == SPREAD_KERNEL;
+    bool whole_pages = na.config.pages == PAGES_THP || pool_interleaves(segment->pool);
     for (unsigned word = 0; word < SLICE_WORDS; word++) {
         uint64_t touched = segment->free_map[word] & segment->touched_map[word];
         wanted[word] = at_once ? touched : touched & segment->idle_map[word];
@@ -198,7 +202,7 @@ static void segment_purge_map(const struct segment *segment, bool at_once,
 static unsigned segment_purge(struct segment *segment, bool at_once, unsigned most) {
     uint64_t wanted[SLICE_WORDS];
     unsigned purged = 0;
-    if (segment->reserved_pages)
+    if (segment->reserved_pages || (segment->purge_refused && !at_once))
         return 0;
     segment_purge_map(segment, at_once, wanted);
     for (unsigned at = slices_next(wanted, 0, true); at < SEGMENT_SLICES && purged < most;) {
@@ -209,7 +213,7 @@ static unsigned segment_purge(struct segment *segment, bool at_once, unsigned mo
             slices_clear(segment->touched_map, at, end - at);
             purged += end - at;
         } else {
-            segment->pool->purge_refused = true; /* it stays, and stays marked as touched */
+            segment->purge_refused = true; /* locked: it stays, and stays marked as touched */
         }
         at = slices_next(wanted, end, true);
     }
@@ -224,7 +228,8 @@ static bool segment_mark_idle(struct segment *segment) {
     for (unsigned word = 0; word < SLICE_WORDS; word++)
         segment->idle_map[word] = segment->free_map[word] & segment->touched_map[word];
     segment_purge_map(segment, false, wanted);
-    return !segment->reserved_pages && slices_next(wanted, 0, true) < SEGMENT_SLICES;
+    return !segment->reserved_pages && !segment->purge_refused &&
+           slices_next(wanted, 0, true) < SEGMENT_SLICES;
 }
 
 /* A pass shall come by: something was freed. Locked. */
@@ -240,6 +245,18 @@ static void pool_unlock(struct pool *pool) {
     lock_release(&pool->lock);
     if (unlikely(outgoing != NULL))
         huge_unmap(outgoing);
+}
+
+/* Gives every pool's kept blocks up, for want of memory. Returns whether there was one. */
+static bool pools_let_go_of_kept(void) {
+    bool any = false;
+    for (unsigned i = 0; i < na.pool_count; i++) {
+        lock_take(&na.pools[i].lock);
+        any |= na.pools[i].kept != NULL;
+        kept_purge(&na.pools[i], true);
+        pool_unlock(&na.pools[i]);
+    }
+    return any;
 }
 
 /* Gives back everything that is free. Returns the bytes. */
@@ -274,7 +291,7 @@ static void pool_purge_if_due(struct pool *pool) {
     if (segment != NULL)
         return;
     kept_purge(pool, false);
-    bool again = (pool->purge_again && !pool->purge_refused) || pool->kept != NULL;
+    bool again = pool->purge_again || pool->kept != NULL;
     pool->purge_due_ms = again ? sys_coarse_ms() + PURGE_INTERVAL_MS : 0;
     pool->purge_again = false;
 }
@@ -317,6 +334,7 @@ static struct run segment_take(struct segment *segment, enum segment_kind kind, 
     slices_clear(segment->free_map, slice, count);
     slices_set(segment->touched_map, slice, count);
     slices_clear(segment->idle_map, slice, count);
+    segment->purge_refused = false; /* perhaps no longer */
     segment->free_slices = (uint16_t)(segment->free_slices - count);
     segment_relist(segment);
     pool->slices_used += count;
@@ -358,7 +376,7 @@ static struct run pool_find_span(struct pool *pool, unsigned count, unsigned ali
 static unsigned fresh_start(const struct segment *segment, enum segment_kind kind, unsigned count,
                             unsigned alignment) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
-    if (kind != SEGMENT_SPAN || segment->pool->spread != SPREAD_KERNEL || na.rotation == NULL ||
+    if (kind != SEGMENT_SPAN || !pool_interleaves(segment->pool) || na.rotation == NULL ||
         alignment > page_slices)
         return 0;
     unsigned starts = (segment->slices - count) / page_slices + 1;
@@ -424,8 +442,7 @@ static void pool_return_run_locked(struct segment *segment, unsigned slice, unsi
     segment->free_slices = (uint16_t)(segment->free_slices + count);
     segment_relist(segment);
     pool->slices_used -= count;
-    if (!pool->purge_refused)
-        pool_expect_purging(pool);
+    pool_expect_purging(pool);
     pool_purge_if_due(pool);
 }
 

@@ -271,7 +271,7 @@ static slow_path void runtime_set_up(void) {
     }
     topology_read(&na.topology, SYSFS_NODE_ROOT, NULL);
     read_config_or_exit();
-    bool limited = sys_address_space_limit() != SIZE_MAX;
+    bool limited = sys_address_space_limit() < ADDRESS_SPACE_SMALL;
     na.huge_page_bytes = reserved_page_bytes(limited);
     na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;

@@ -34,11 +34,14 @@ static void segment_unregister(struct segment *segment) {
     segment_set(segment->base, segment->pool, NULL);
 }
 
-/* The page or span that an address in the segment belongs to. The empty asm keeps the compiler from
- * working the address out twice, once for free's fast path and once for its slow one. */
+/* The page or span that an address in the segment belongs to. The empty asms keep the compiler from
+ * working the address out twice, once for free's fast path and once for its slow one, and from
+ * adding the array's place to the index where an address can hold it. */
 static inline struct page *page_of(struct segment *segment, const void *pointer) {
-    struct page *page =
-        &segment->pages[((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift];
+    uintptr_t index = ((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift;
+    uintptr_t offset = index * sizeof(struct page);
+    __asm__("" : "+r"(offset));
+    struct page *page = (struct page *)((uintptr_t)segment->pages + offset);
     __asm__("" : "+r"(page));
     return page;
 }

@@ -193,7 +193,7 @@ static struct heap *thread_follow_node(struct heap *heap) {
 
 /* Gives back what has been freed in the pages of threads that have ended. One after the other, so
  * that threads that start meanwhile find the rest to adopt. */
-static void threads_collect_orphans(void) {
+static void threads_collect_orphans(unsigned pages_a_bin) {
     struct thread *done = NULL, *thread;
     for (;;) {
         lock_take(&threads.lock);
@@ -203,7 +203,7 @@ static void threads_collect_orphans(void) {
         lock_release(&threads.lock);
         if (thread == NULL)
             break;
-        thread_collect(thread, COLLECT_PAGES_A_BIN);
+        thread_collect(thread, pages_a_bin);
         thread->next_orphan = done;
         done = thread;
     }

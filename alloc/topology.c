@@ -207,7 +207,7 @@ static int topology_nearest_memory(const struct topology *topology, unsigned nod
  * False when they cannot be read, do not fit, or there are none. */
 static inline bool topology_read_node_cpus(const struct topology *topology, unsigned node,
                                            unsigned long *cpu_mask, size_t mask_bits) {
-    char list[8192];
+    char list[2048]; /* of ranges; on the stack of whoever allocates */
     if (read_of_node(topology->sysfs_root, node, "/cpulist", list, sizeof list) < 0 ||
         !list_parse(list, cpu_mask, mask_bits))
         return false;
@@ -222,8 +222,9 @@ static inline bool topology_read_node_cpus(const struct topology *topology, unsi
 static inline bool topology_read_node_free(const struct topology *topology, unsigned node,
                                            uint64_t *free_bytes) {
     static const char field[] = " MemFree:";
-    char info[8192];
-    if (read_of_node(topology->sysfs_root, node, "/meminfo", info, sizeof info) < 0)
+    char info[512]; /* it is in the second line; on the stack of whoever allocates */
+    long length = read_of_node(topology->sysfs_root, node, "/meminfo", info, sizeof info);
+    if (length < 0 && length != -EFBIG)
         return false;
     const char *cursor = strstr(info, field);
     if (cursor == NULL)

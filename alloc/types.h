@@ -36,8 +36,13 @@ enum page_state {
  * own first free, or the first thread that frees from elsewhere, never both. */
 #define THREAD_FREE_PARKED ((uintptr_t)1)
 
-/* Who said where a block without a page is; its realloc keeps to that. */
-enum placed_by { PLACED_BY_POLICY, PLACED_BY_CALLER };
+/* How it was decided where a block without a page is; its realloc keeps to that. */
+enum large_rule {
+    LARGE_LOCAL,  /* on the node the thread ran on */
+    LARGE_TURNS,  /* whole on one node, which take turns */
+    LARGE_POLICY, /* in the policy's own pool */
+    LARGE_CALLER, /* on the node the caller named */
+};
 
 /* Blocks of one class. Only the owner touches anything but thread_free, so only that is atomic.
  *
@@ -52,7 +57,7 @@ enum placed_by { PLACED_BY_POLICY, PLACED_BY_CALLER };
  * also when they only replace what they have.
  *
  * In a span segment the page of a span's first slice describes the span: block_size, and in
- * size_class its enum placed_by, which is there for huge blocks as well. */
+ * size_class its enum large_rule, which is there for huge blocks as well. */
 struct page {
     struct block *free;
     struct block *local_free;
@@ -87,26 +92,28 @@ enum segment_kind {
  * purging last came by. What is so again when it next comes by has not been wanted for a while, and
  * is given back. */
 struct segment {
+    /* What every free reads; not written while the segment is in use. */
     uintptr_t base;
     struct pool *pool;
     uint8_t kind;           /* enum segment_kind */
     uint8_t page_shift;     /* address to index in pages[]; SEGMENT_SHIFT where there is only one */
-    uint16_t slices;        /* SEGMENT_SLICES, fewer where address space is limited */
-    uint16_t free_slices;   /* == bits in free_map */
-    uint16_t largest_run;   /* free slices in a row, kept for span segments only */
     bool reserved_pages;    /* of NUMA_ALLOC_PAGES=2M or 1G: populated, and never purged */
+    uint16_t slices;        /* SEGMENT_SLICES, fewer where address space is limited */
     size_t huge_bytes;      /* 0: the head is spare */
+    size_t lead_bytes;      /* mapped before a huge block and not used */
     size_t stripe_mappings; /* of a huge block, out of its pool's budget */
-    bool kept_idle;         /* of a kept one: the last purging pass has seen it */
-    struct segment
-        *next; /* in the pool's list `listed_in`; spare heads of huge blocks: in theirs */
+    _Alignas(CACHE_LINE) uint16_t free_slices; /* == bits in free_map */
+    uint16_t largest_run; /* free slices in a row, kept for span segments only */
+    bool kept_idle;       /* of a kept huge block: the last purging pass has seen it */
+    bool purge_refused;   /* the kernel keeps some of its free pages: they are locked */
+    struct segment *next; /* in the pool's list `listed_in`; huge blocks' heads: in theirs */
     struct segment *prev;
     struct segment **listed_in; /* NULL: full, in no list */
     struct segment *next_all;   /* every segment ever carved; every head of huge blocks */
     uint64_t free_map[SLICE_WORDS];
     uint64_t touched_map[SLICE_WORDS];
     uint64_t idle_map[SLICE_WORDS];
-    struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
+    _Alignas(CACHE_LINE) struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
 };
 
 /* Span segments are listed by floor(log2(largest_run)). */
@@ -162,15 +169,15 @@ struct pool {
     size_t kept_bytes;
     _Atomic(unsigned) huge_mapped; /* huge blocks ever */
     _Atomic(struct segment *) all;
-    uintptr_t arena_next, arena_end; /* what is left to carve of the newest arena */
-    bool arena_reserved_pages;       /* it is of NUMA_ALLOC_PAGES=2M or 1G */
-    size_t reserved_arena_bytes;     /* how large the next such arena shall be; 0: the smallest */
+    uintptr_t arena_next, arena_end;                 /* what is left to carve of the newest arena */
+    size_t arena_whole_bytes, arena_stripe_mappings; /* what it was, and of its pages' stripes */
+    bool arena_reserved_pages;                       /* it is of NUMA_ALLOC_PAGES=2M or 1G */
+    size_t reserved_arena_bytes; /* how large the next such arena shall be; 0: the smallest */
     _Atomic(uint64_t) huge_pages_resume_ms; /* huge blocks do without reserved pages until then */
     _Atomic(uint64_t) full_look_ms; /* when it may be looked again whether the node is full */
     uint64_t purge_due_ms;          /* 0: nothing to purge */
     struct segment *purge_next;     /* where the pass under way goes on; NULL: at the start */
     bool purge_again;               /* the pass under way leaves memory for the next */
-    bool purge_refused;             /* the kernel keeps our pages: they are locked */
     _Atomic(bool) collected;        /* freed blocks were searched for since the last carving */
     /* Policy local on several nodes: a segment_table of this pool's segments alone; else NULL. */
     _Atomic(struct segment *) *node_table;

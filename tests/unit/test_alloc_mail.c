@@ -1,5 +1,5 @@
-/* Blocks freed on another node: sent home in letters. The machine is made up, two nodes of which
- * threads are told where they are; where pages really are plays no part. */
+/* Threads and nodes: blocks freed on another one, sent home in letters. The machine is made up, two
+ * nodes of which threads are told where they are; where pages really are plays no part. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "alloc/stats_json.c"
 
@@ -11,10 +11,15 @@
 #define NODES  2
 #define BLOCKS 5000
 
-static int make_up_machine(void **state) {
-    (void)state;
-    memset(&na, 0, sizeof na); /* the constructor has set up the real machine */
-    na.config.policy = POLICY_LOCAL;
+/* Sets up what the constructor has set up for the real machine. */
+static void set_up(enum policy_kind policy, size_t min_size_bytes) {
+    memset(&na, 0, sizeof na);
+    tls.heap = &empty_heap;
+    tls.segments = segment_table;
+    threads.orphans = NULL;
+    na.config.policy = policy;
+    na.config.min_size_bytes = min_size_bytes;
+    node_set_add(&na.config.nodes, 0);
     na.config.on_error = ON_ERROR_SILENT;
     for (unsigned node = 0; node < NODES; node++)
         node_set_add(&na.topology.has_memory, node);
@@ -22,9 +27,15 @@ static int make_up_machine(void **state) {
     na.segment_bytes = SEGMENT_SIZE;
     na.span_size_max = SEGMENT_SIZE;
     set_up_pools();
-    set_up_node_tables();
+    if (policy == POLICY_LOCAL)
+        set_up_node_tables();
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store(&na.ready, true);
+}
+
+static int two_nodes_with_mail(void **state) {
+    (void)state;
+    set_up(POLICY_LOCAL, 0);
     return na.pools[0].node_table != NULL && na.pools[1].node_table != NULL ? 0 : -1;
 }
 
@@ -191,6 +202,41 @@ static void no_block_is_lost_or_handed_out_twice(void **state) {
         assert_int_equal(na.pools[i].slices_used, 0);
 }
 
+/* Small blocks are local, larger ones bound: threads follow their node, but there is no mail. */
+static int two_nodes_without_mail(void **state) {
+    (void)state;
+    set_up(POLICY_BIND, 1024);
+    return na.follows_node && na.pools[0].node_table == NULL ? 0 : -1;
+}
+
+static void a_thread_changes_nodes_where_there_is_no_mail(void **state) {
+    (void)state;
+    static struct blocks blocks;
+    run_on(1);
+    allocate(&blocks, 200);
+    /* The made-up node 1 is not where this thread is, and it looks again and again. */
+    for (size_t i = 0; i < BLOCKS; i++)
+        na_free(blocks.block[i]);
+    allocate(&blocks, 200);
+    assert_int_equal(tls.heap->thread->node_switches, 1);
+    assert_ptr_equal(tls.heap->pool, &na.pools[0]);
+    for (size_t i = 0; i < BLOCKS; i++)
+        na_free(blocks.block[i]);
+    na_trim();
+    assert_int_equal(live_blocks(), 0);
+}
+
+static void naming_another_node_does_not_hold_what_was_freed_there(void **state) {
+    (void)state;
+    run_on(0);
+    na.pools[1].slices_used_peak = 0;
+    for (size_t i = 0; i < 4 * BLOCKS; i++)
+        na_free(na_aligned_on(1, 16, 8000));
+    assert_in_range(na.pools[1].slices_used_peak, 1, 4);
+    na_trim();
+    assert_int_equal(live_blocks(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(free_does_not_touch_a_block_of_another_node),
@@ -198,6 +244,11 @@ int main(void) {
         cmocka_unit_test(a_thread_that_ends_posts_what_it_has),
         cmocka_unit_test(a_mailbox_that_nobody_opens_stays_small),
         cmocka_unit_test(no_block_is_lost_or_handed_out_twice),
+        cmocka_unit_test(naming_another_node_does_not_hold_what_was_freed_there),
     };
-    return cmocka_run_group_tests(tests, make_up_machine, NULL);
+    const struct CMUnitTest tests_without_mail[] = {
+        cmocka_unit_test(a_thread_changes_nodes_where_there_is_no_mail),
+    };
+    int failed = cmocka_run_group_tests(tests, two_nodes_with_mail, NULL);
+    return failed + cmocka_run_group_tests(tests_without_mail, two_nodes_without_mail, NULL);
 }

@@ -172,9 +172,12 @@ static void a_piece_is_touched_on_one_node_from_whichever_byte(void **state) {
 
 enum { GROUP = 2 * 1024 * 1024 / SLICE_SIZE };
 
+static struct pool purged_pool;
+
 /* A segment, all free, in which [start, start + count) was touched and, if `idle`, is idle. */
 static void segment_begin(struct segment *segment, unsigned start, unsigned count, bool idle) {
     memset(segment, 0, sizeof *segment);
+    segment->pool = &purged_pool;
     slices_set(segment->free_map, 0, SEGMENT_SLICES);
     slices_set(segment->touched_map, start, count);
     if (idle)
@@ -233,6 +236,20 @@ static void huge_pages_are_purged_whole_or_not_at_all(void **state) {
     na.config.pages = PAGES_DEFAULT;
 }
 
+static void what_the_kernel_interleaves_is_purged_by_whole_huge_pages(void **state) {
+    (void)state;
+    struct segment segment;
+    purged_pool.spread = SPREAD_KERNEL;
+    purged_pool.mode = MPOL_INTERLEAVE;
+    segment_begin(&segment, GROUP, 3, true);
+    check_purged(&segment, false, GROUP, GROUP);
+    slices_clear(segment.free_map, GROUP + 9, 1);
+    check_purged(&segment, false, 0, 0);
+    purged_pool.mode = MPOL_PREFERRED_MANY;
+    check_purged(&segment, false, GROUP, 3);
+    purged_pool.spread = SPREAD_ONE;
+}
+
 static void reserved_huge_pages_are_not_purged(void **state) {
     (void)state;
     struct segment segment;
@@ -258,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_piece_is_touched_on_one_node_from_whichever_byte),
         cmocka_unit_test(idle_slices_are_purged_one_by_one),
         cmocka_unit_test(huge_pages_are_purged_whole_or_not_at_all),
+        cmocka_unit_test(what_the_kernel_interleaves_is_purged_by_whole_huge_pages),
         cmocka_unit_test(reserved_huge_pages_are_not_purged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
