@@ -83,7 +83,8 @@ def read(path):
     if not samples.values["wall_time"]:
         raise DataError(path, "there are no samples in it")
     known = [allocators.BASE, allocators.OURS, *allocators.INSTALLED]
-    labels = sorted(samples.settings, key=lambda label: known.index(label) if label in known else len(known))
+    names = {label: allocators.Allocator(label, None).name for label in samples.settings}
+    labels = sorted(names, key=lambda label: (known.index(names[label]) if names[label] in known else len(known), label))
     return list(found.values()), labels, samples, host
 
 

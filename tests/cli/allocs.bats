@@ -212,7 +212,10 @@ compare() { # options of bench_alloc.py
 @test "bench_alloc.py: bad input is one line and status 2" {
     for words in --bogus '--rounds 0' '--rounds x' '--threads 0' '--only nonsense' '--only small nonsense' \
         '--allocators nonsense' '--allocators glibc@none' '--allocators numa_alloc@' '--base nonsense' '--cpus x' \
-        '--cpus 99999' '--threads 250' "--output $BATS_TEST_DIRNAME" '--start --instructions'; do
+        '--cpus 99999' '--threads 250' "--output $BATS_TEST_DIRNAME" '--output /dev/null' '--start --instructions' \
+        '--start --only small' '--start --threads 1' '--start --no-programs' '--start --from .' '--start --base nonsense' \
+        '--instructions --rounds 1' '--instructions --base glibc' '--from /nonsense' "--from $BATS_TEST_DIRNAME" \
+        '--from . --output x' '--from . --allocators glibc'; do
         # shellcheck disable=SC2086 # several words
         compare $words
         complains 2 bench_alloc.py
@@ -231,11 +234,71 @@ compare() { # options of bench_alloc.py
     [[ $output == *"geometric mean of wall time"* && $output == *numa_alloc@none* && $output == *"in $out: "* ]]
     [ "$(head -c 4 "$out/allocs.png" | tail -c 3)" = PNG ]
     output=$(cat "$out/allocs.csv")
-    [ "$(head -1 "$out/allocs.csv")" = "$COLUMNS_OF_SAMPLES" ]
+    [ "$(head -1 "$out/allocs.csv")" = "$COLUMNS_OF_SAMPLES,label,reason" ]
     [ "$(column metric | sort | uniq -c | awk '{ print $1, $2 }')" = $'8 peak_memory\n8 wall_time' ]
     [ "$(column allocator | sort | uniq -c | awk '{ print $1, $2 }')" = $'4 glibc\n8 numa_alloc\n4 odd' ]
     [ "$(column round | sort | uniq -c | awk '{ print $1, $2 }')" = $'8 1\n8 2' ]
+    [ "$(column label | sort | uniq -c | awk '{ print $1, $2 }')" = $'4 glibc\n4 numa_alloc\n4 numa_alloc@none\n4 odd' ]
     [ "$(wc -l <"$out/allocs_summary.csv")" -eq 5 ]
+    cp -r "$out" "$out.before"
+    rm "$out/allocs_summary.csv" "$out"/*.png
+    compare --from "$out"
+    [ "$status" -eq 0 ]
+    [[ $output == *"in $out: allocs.csv (samples), allocs_summary.csv, allocs.png, allocs_memory.png" ]]
+    diff "$out.before/allocs_summary.csv" "$out/allocs_summary.csv"
+    [ -s "$out/allocs.png" ]
+    [ -s "$out/allocs_memory.png" ]
+}
+
+@test "bench_alloc.py: the samples of a program say which policy was in force" {
+    local out=$BATS_TEST_TMPDIR/out
+    NUMA_ALLOC_POLICY=local NUMA_ALLOC_PAGES=thp compare --only sqlite-memory lifo.1 --rounds 1 --output "$out" \
+        --allocators glibc numa_alloc numa_alloc@none
+    [ "$status" -eq 0 ]
+    output=$(cat "$out/allocs.csv")
+    [ "$(paste -d ' ' <(column cell) <(column label) <(column policy) <(column pages) | sort -u)" = "\
+lifo.1 glibc none default
+lifo.1 numa_alloc local thp
+lifo.1 numa_alloc@none none thp
+sqlite-memory glibc none default
+sqlite-memory numa_alloc local thp
+sqlite-memory numa_alloc@none none thp" ]
+}
+
+@test "bench_alloc.py: an allocator that programs do not get is refused before anything is measured" {
+    local out=$BATS_TEST_TMPDIR/out libm
+    libm=$(ldd /usr/bin/python3 | awk '/libm\.so/ { print $3 }')
+    echo 'not a library' >"$BATS_TEST_TMPDIR/bad.so"
+    for mode in --start --instructions '--only sqlite-memory'; do
+        for peer in "$BATS_TEST_TMPDIR/bad.so" "$libm"; do
+            # shellcheck disable=SC2086 # several words
+            PEERS=odd=$peer compare $mode --output "$out" --allocators glibc odd
+            complains 2 bench_alloc.py
+            [[ $stderr == *"odd: with $peer preloaded, malloc is still glibc's"* ]]
+        done
+        # shellcheck disable=SC2086
+        compare $mode --output "$out" --allocators numa_alloc@bind:99
+        complains 2 bench_alloc.py
+        [[ $stderr == *"numa_alloc@bind:99: "*"there is no node 99"* ]]
+        # shellcheck disable=SC2086
+        NUMA_ALLOC_POLICY=bad compare $mode --output "$out" --allocators glibc numa_alloc
+        complains 2 bench_alloc.py
+    done
+    [ ! -e "$out" ]
+}
+
+@test "bench_alloc.py goes on under the system's Python where the first one lacks what figures need" {
+    # -S leaves out the folders that the libraries are in, as another Python would.
+    run --separate-stderr /usr/bin/python3 -S -c '
+import os, sys
+sys.path.insert(0, "bench")
+sys.argv = ["bench/bench_alloc.py", "--start", "--rounds", "1", "--allocators", "glibc", "--output", sys.argv[1]]
+sys.executable = "/another/python3"
+import bench_alloc
+sys.exit(bench_alloc.main())' "$BATS_TEST_TMPDIR/out"
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [[ ${lines[1]} == "glibc "* ]]
 }
 
 @test "bench_alloc.py: a peer that is broken is named, and the others are still compared" {
@@ -271,11 +334,40 @@ compare() { # options of bench_alloc.py
     grep -q interrupted "$BATS_TEST_TMPDIR/stderr"
 }
 
-@test "bench_alloc.py --start compares the start of a process" {
-    compare --start --rounds 3 --allocators glibc numa_alloc
+@test "bench_alloc.py: told to end, it ends what it runs, and says whether anything was measured" {
+    local out=$BATS_TEST_TMPDIR/out
+    /usr/bin/python3 bench/bench_alloc.py --only python-objects --rounds 1 --output "$out" --allocators glibc \
+        >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" 3>&- &
+    local pid=$! child='' status=0
+    for _ in $(seq 200); do
+        if [ -e "$out/allocs.csv" ]; then
+            child=$(grep -lsP "^PPid:\t$pid\$" /proc/[0-9]*/status | cut -d / -f 3)
+        fi
+        if [ -n "$child" ]; then
+            break
+        fi
+        sleep 0.02
+    done
+    kill $pid
+    wait $pid || status=$?
+    [ "$status" -eq 143 ]
+    [ -n "$child" ]
+    if kill -0 "$child" 2>/dev/null; then
+        echo "process $child was left running"
+        return 1
+    fi
+    [ ! -s "$BATS_TEST_TMPDIR/stdout" ]
+    [ "$(cat "$BATS_TEST_TMPDIR/stderr")" = "bench_alloc.py: interrupted before anything was measured" ]
+}
+
+@test "bench_alloc.py --start compares the start of a process and keeps its samples" {
+    local out=$BATS_TEST_TMPDIR/out
+    compare --start --rounds 3 --allocators glibc numa_alloc --base numa_alloc --output "$out"
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -eq 3 ]
-    [[ ${lines[2]} == "numa_alloc "* ]]
+    [ "${#lines[@]}" -eq 4 ]
+    [[ ${lines[0]} == *"to numa_alloc"* && ${lines[2]} == "numa_alloc "* && ${lines[3]} == "in $out: start.csv" ]]
+    output=$(cat "$out/start.csv")
+    [ "$(column label | sort | uniq -c | awk '{ print $1, $2 }')" = $'3 glibc\n3 numa_alloc' ]
 }
 
 @test "bench_alloc.py --instructions counts the same each time" {

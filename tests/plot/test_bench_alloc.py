@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
-from alloc_report import allocators, cells, figure, instructions, summary, table  # noqa: E402
+from alloc_report import allocators, cells, figure, instructions, samples as sampling, summary, table  # noqa: E402
 from alloc_report.allocators import Allocator  # noqa: E402
 from alloc_report.cells import Cell  # noqa: E402
 from alloc_report.samples import Samples  # noqa: E402
-from numa_report.errors import UsageError  # noqa: E402
+from numa_report.errors import DataError, UsageError  # noqa: E402
 
 ONE = Cell("one", "1 thread", ("true",), is_workload=True)
 TWO = Cell("two", "1 thread", ("true",), is_workload=True)
@@ -123,6 +123,62 @@ def test_the_figure_is_drawn_with_failures_and_values_off_the_scale(tmp_path):
     for metric in ("wall_time", "peak_memory"):
         assert figure.draw(tmp_path / f"{metric}.png", result, metric, "made up")
         assert (tmp_path / f"{metric}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_figure_leaves_out_what_has_no_ratio(tmp_path):
+    # A run interrupted before the base was measured in the second cell; and before it was measured at all.
+    result = made_up({ONE: {"glibc": [1], "numa_alloc": [0.5]}, PROGRAM: {"numa_alloc": [1]}})
+    titles = [title for title, _ in figure.panels(result, "wall_time")]
+    assert titles == ["mean: 1 thread", "mean: all", "one, 1 thr."]
+    nothing = made_up({ONE: {"numa_alloc": [1]}})
+    assert not figure.draw(tmp_path / "a.png", nothing, "wall_time", "") and not (tmp_path / "a.png").exists()
+
+
+def recorded(tmp_path):
+    """An allocs.csv of two rounds of two cells, one of which failed under a peer."""
+    settings = {"glibc": {"policy": "none", "pages": "default"}, "numa_alloc@local": {"policy": "local", "pages": "thp"}}
+    file = sampling.SampleFile(tmp_path, "allocs.csv", settings)
+    for number in (1, 2):
+        for cell in (ONE, PROGRAM):
+            for label in ("numa_alloc@local", "glibc"):
+                if cell is ONE and label == "glibc":
+                    continue
+                for metric, value in (("wall_time", 0.5 * number), ("peak_memory", 4096)):
+                    file.add(cell, Allocator(label, None), [3], number, {"metric": metric, "value": value})
+    file.add(ONE, Allocator("glibc", None), [3], 1, {"metric": "wall_time", "reason": 'SIGSEGV, "so"'})
+    return tmp_path / "allocs.csv"
+
+
+def test_samples_are_read_as_they_were_written(tmp_path):
+    found, labels, samples, host = sampling.read(recorded(tmp_path))
+    assert [(cell.id, cell.group, cell.is_workload) for cell in found] == [
+        ("one.1", "1 thread", True), ("perl", "programs", False)]
+    assert labels == ["glibc", "numa_alloc@local"] and host
+    assert samples.values["wall_time"]["perl", "glibc"] == {1: 0.5, 2: 1.0}
+    assert samples.values["peak_memory"]["one.1", "numa_alloc@local"] == {1: 4096, 2: 4096}
+    assert samples.failed == {("one.1", "glibc"): 'SIGSEGV, "so"'}
+    assert samples.policy("numa_alloc@local") == "local" and samples.rounds() == 2
+    assert samples.measured("glibc") and not samples.measured("quick")
+
+
+@pytest.mark.parametrize(("old", "new", "where"), [
+    ("0.5", "x", "row 2, column value"), ("0.5", "-1", "row 2, column value"), ("0.5", "nan", "row 2, column value"),
+    ("peak_memory", "speed", "row 3, column metric"), (",reason", "", "no column reason")])
+def test_a_damaged_file_of_samples_is_refused_with_the_place(tmp_path, old, new, where):
+    path = recorded(tmp_path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=where):
+        sampling.read(path)
+
+
+def test_a_file_without_samples_is_refused(tmp_path):
+    path = recorded(tmp_path)
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="no samples"):
+        sampling.read(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="CSV"):
+        sampling.read(path)
 
 
 def test_peers_are_read(tmp_path):
