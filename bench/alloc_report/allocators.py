@@ -19,11 +19,10 @@ OURS = "numa_alloc"
 
 @dataclass(frozen=True)
 class Allocator:
-    """`label` names it in tables; `name` and `policy` in the data; `library` is preloaded unless None."""
+    """`label` names it in tables, `name` in the data; `library` is preloaded unless None; `extra` is set for it."""
 
     label: str
     library: str | None
-    policy: str | None = None
     extra: dict = field(default_factory=dict, hash=False)
 
     @property
@@ -92,6 +91,6 @@ def select(found, labels):
             raise UsageError(f"--allocators: '{label}' is not accepted; {', '.join(found)} and {OURS}@POLICY are")
         if at and not policy:
             raise UsageError(f"--allocators: '{label}': a policy is missing; {OURS}@none or {OURS}@bind:0, for example")
-        chosen[label] = (Allocator(label, found[name].library, policy, {"NUMA_ALLOC_POLICY": policy}) if at
+        chosen[label] = (Allocator(label, found[name].library, {"NUMA_ALLOC_POLICY": policy}) if at
                          else found[name])
     return chosen
