@@ -1,6 +1,6 @@
 /* Placing memory where the kernel refuses mbind, as the filters of containers do: the kernel puts a
  * page on the node of the CPU that first touches it, so a helper that runs on the node's CPUs does
- * (sys_populate_on). It costs some 100 us a time, and what is touched is taken at once, whether the
+ * (sys_populate_on). It costs some 30 us a time, and what is touched is taken at once, whether the
  * program will use it or not; hence in pieces, and never the last of the memory. */
 #pragma once
 

@@ -9,9 +9,10 @@
  *   rotation.c memory_left.c          nodes that take turns, memory there is
  *   first_touch.c                     placing where the kernel refuses to
  *   placement.c huge_pages.c          asking the kernel for nodes, and for larger pages
- *   slices.c segment_table.c pool.c   runs of 64 KiB, address to segment, a node's memory
- *   span.c huge.c                     large blocks
- *   page.c heap.c thread.c            small blocks
+ *   slices.c segment_table.c kept.c   runs of 64 KiB, address to segment, freed huge blocks
+ *   pool.c huge.c                     a node's memory, blocks that are mappings
+ *   page.c heap.c mail.c thread.c     small blocks
+ *   process.c span.c                  set-up and fork, blocks that are runs
  *   core.c residency.c stats.c        malloc and free, what they can tell
  *   stats_json.c entry.c cxx.c api.c  that as JSON; the public names
  *

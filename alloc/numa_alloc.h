@@ -65,7 +65,7 @@ enum na_resident_status na_resident(const void *pointer, size_t size, size_t *co
 /* How a node's memory is placed. */
 enum na_placing {
     NA_PLACING_ASKED = 0,   /* the kernel places it as asked */
-    NA_PLACING_TOUCHED = 1, /* the kernel refuses; a helper thread on the node touches it first */
+    NA_PLACING_TOUCHED = 1, /* the kernel refuses; a helper on the node touches it first */
     NA_PLACING_PLAIN = 2    /* nor can that be: it is where it is first used */
 };
 
