@@ -77,10 +77,12 @@ struct crew {
 static void ask(struct worker *worker) {
     const struct memory_source *source = worker->crew->source;
     const double *const slices[ARRAYS] = {worker->slice.a, worker->slice.b, worker->slice.c};
+    struct placement_expected own;
+    placement_expect_node(&own, worker->node);
     worker->placement = (struct placement_tally){0};
     for (size_t i = 0; i < ARRAYS; i++)
         placement_add(&worker->placement, slices[i], worker->count * sizeof(double),
-                      source->first_touch ? worker->node : source->node);
+                      source->first_touch ? &own : &source->expected);
 }
 
 static void run(struct worker *worker, const struct job *job) {
@@ -145,7 +147,7 @@ static struct placement_verdict crew_verify(struct crew *crew) {
     crew_do(crew, (struct job){.task = TASK_ASK});
     for (size_t i = 0; i < crew->size; i++)
         placement_merge(&all, &crew->workers[i].placement);
-    return placement_judge(&all);
+    return placement_judge(&all, &crew->source->expected);
 }
 
 static void crew_end(struct crew *crew) {
@@ -247,7 +249,7 @@ static const char *check(const struct crew *crew, size_t rounds) {
     return wrong;
 }
 
-static int measure(const struct session *session, const struct cut *cut,
+static int measure(struct session *session, const struct cut *cut,
                    const struct stream_arrays *arrays) {
     static struct series series[STREAM_KERNELS];
     struct crew crew;
@@ -259,6 +261,8 @@ static int measure(const struct session *session, const struct cut *cut,
     }
     crew_do(&crew, (struct job){.task = TASK_FILL});
     struct placement_verdict before = crew_verify(&crew);
+    void *const blocks[ARRAYS] = {arrays->a, arrays->b, arrays->c};
+    session_look_at_pages(session, blocks, ARRAYS, cut->stride_bytes * crew.size);
     size_t rounds = take_samples(session, &crew, series);
     struct placement_verdict placement = placement_worse(before, crew_verify(&crew));
     const char *wrong = check(&crew, rounds);

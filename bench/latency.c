@@ -42,11 +42,11 @@ static double take_sample(void ***at, uint64_t min_ns) {
 
 static struct placement_verdict verify(const struct session *session, const void *memory) {
     struct placement_tally tally = {0};
-    placement_add(&tally, memory, session->size.value, session->source.node);
-    return placement_judge(&tally);
+    placement_add(&tally, memory, session->size.value, &session->source.expected);
+    return placement_judge(&tally, &session->source.expected);
 }
 
-static int measure(const struct session *session, void *memory) {
+static int measure(struct session *session, void *memory) {
     size_t size_bytes = session->size.value;
     struct ring ring;
     int error = ring_build(&ring, memory, size_bytes, RING_SEED);
@@ -61,6 +61,7 @@ static int measure(const struct session *session, void *memory) {
     }
     void **at = ring.starts[0];
     struct placement_verdict before = verify(session, memory);
+    session_look_at_pages(session, &memory, 1, size_bytes);
 
     static struct series series = {.variant = "random"};
     uint64_t min_ns = session->min_sample_ms.value * 1000000;

@@ -3,6 +3,7 @@
 #endif
 #include "memory.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <numa.h>
@@ -44,17 +45,53 @@ static const char *allocator_name(const char *file) {
     return base;
 }
 
-/* The node of "bind:N" and "preferred:N"; negative for every other policy. */
-static int named_node(const char *policy) {
-    static const char *const prefixes[] = {"bind:", "preferred:"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        size_t length = strlen(prefixes[i]);
-        uint64_t node;
-        if (strncmp(policy, prefixes[i], length) == 0 &&
-            units_parse_count(policy + length, 0, INT32_MAX, &node))
-            return (int)node;
+static void expect_node(struct memory_source *source, int node) {
+    source->node = node;
+    placement_expect_node(&source->expected, node);
+}
+
+/* Reads a node or weight under `end_of_range`, and moves past it. */
+static bool read_number(const char **at, unsigned long end_of_range, unsigned long *number) {
+    char *end;
+    if (!isdigit((unsigned char)**at))
+        return false;
+    *number = strtoul(*at, &end, 10);
+    *at = end;
+    return *number < end_of_range;
+}
+
+/* Reads "0,2-3" or "0=3,1=1". numa_alloc has read it before, and strictly. */
+static bool read_nodes(const char *list, struct placement_expected *expected) {
+    for (;; list++) {
+        unsigned long first, last, weight = 1;
+        if (!read_number(&list, PLACEMENT_NODES, &first))
+            return false;
+        last = first;
+        if (*list == '-' && (list++, !read_number(&list, PLACEMENT_NODES, &last)))
+            return false;
+        if (*list == '=' && (list++, !read_number(&list, UINT8_MAX + 1, &weight)))
+            return false;
+        for (unsigned long node = first; node <= last; node++)
+            expected->weights[node] = (uint8_t)weight;
+        if (*list != ',')
+            return *list == '\0';
     }
-    return -1;
+}
+
+/* The nodes of numa_alloc's policy; none where they are not known. */
+static void expect_policy(struct memory_source *source, const struct memory_facts *facts) {
+    const char *list = strchr(facts->policy, ':');
+    expect_node(source, -1);
+    if (list != NULL && strcmp(list, ":all") == 0 && facts->all_nodes != NULL)
+        source->expected = *facts->all_nodes;
+    else if (list == NULL || !read_nodes(list + 1, &source->expected))
+        placement_expect_node(&source->expected, -1);
+    source->expected.shares = strncmp(facts->policy, "interleave:", 11) == 0 ||
+                              strncmp(facts->policy, "weighted:", 9) == 0;
+    bool one = placement_expected_nodes(&source->expected) == 1;
+    for (int node = 0; one && node < PLACEMENT_NODES; node++)
+        if (source->expected.weights[node] != 0)
+            source->node = node;
 }
 
 /* For memory that the allocator leaves where the kernel puts it. */
@@ -62,14 +99,16 @@ static void follow_task_policy(struct memory_source *source, const struct memory
     if (facts->task_node == MEMORY_NO_POLICY)
         source->first_touch = true;
     else
-        source->node = facts->task_node;
+        expect_node(source, facts->task_node);
 }
 
 void memory_describe(struct memory_source *source, const struct memory_facts *facts) {
-    *source = (struct memory_source){.node = facts->cpu_node, .pages = "default", .policy = "none"};
+    *source = (struct memory_source){.pages = "default", .policy = "none"};
+    source->local_node = facts->cpu_node;
+    expect_node(source, facts->cpu_node);
     if (facts->libnuma_node >= 0) {
         source->by_libnuma = true;
-        source->node = facts->libnuma_node;
+        expect_node(source, facts->libnuma_node);
         snprintf(source->allocator, sizeof source->allocator, "libnuma");
         snprintf(source->policy, sizeof source->policy, "bind:%d", facts->libnuma_node);
         return;
@@ -81,14 +120,18 @@ void memory_describe(struct memory_source *source, const struct memory_facts *fa
     }
     if (facts->pages != NULL)
         snprintf(source->pages, sizeof source->pages, "%s", facts->pages);
-    if (facts->policy == NULL)
+    if (facts->min_size != NULL)
+        (void)units_parse_size(facts->min_size, &source->min_size_bytes);
+    if (facts->policy == NULL) {
         snprintf(source->policy, sizeof source->policy, "bind:%d", facts->lowest_memory_node);
-    else
-        snprintf(source->policy, sizeof source->policy, "%s", facts->policy);
+        expect_node(source, facts->lowest_memory_node);
+        return;
+    }
+    snprintf(source->policy, sizeof source->policy, "%s", facts->policy);
     if (strcmp(source->policy, "none") == 0)
         follow_task_policy(source, facts);
     else if (strcmp(source->policy, "local") != 0)
-        source->node = named_node(source->policy);
+        expect_policy(source, facts);
 }
 
 int memory_task_node(void) {
@@ -107,10 +150,19 @@ int memory_task_node(void) {
     return node;
 }
 
-void *memory_get(const struct memory_source *source, size_t size_bytes, const char **why) {
+/* What numa_alloc does with blocks that its policy does not apply to. */
+static void place_locally(struct memory_source *source) {
+    source->first_touch = false;
+    snprintf(source->policy, sizeof source->policy, "local");
+    expect_node(source, source->local_node);
+}
+
+void *memory_get(struct memory_source *source, size_t size_bytes, const char **why) {
     void *memory;
     if (!source->by_libnuma) {
         size_t whole = (size_bytes + MEMORY_ALIGN_BYTES - 1) & ~(MEMORY_ALIGN_BYTES - 1);
+        if (whole < source->min_size_bytes)
+            place_locally(source);
         memory = aligned_alloc(MEMORY_ALIGN_BYTES, whole);
         if (memory == NULL)
             *why = strerror(errno);

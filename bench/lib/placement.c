@@ -162,9 +162,23 @@ size_t placement_mappings(FILE *numa_maps, uintptr_t start, size_t size_bytes, u
     return walk_mappings(numa_maps, start, size_bytes, NULL, starts, capacity);
 }
 
-void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes, int node) {
+void placement_expect_node(struct placement_expected *expected, int node) {
+    *expected = (struct placement_expected){.shares = false};
+    if (node >= 0 && node < PLACEMENT_NODES)
+        expected->weights[node] = 1;
+}
+
+size_t placement_expected_nodes(const struct placement_expected *expected) {
+    size_t nodes = 0;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        nodes += expected->weights[node] != 0;
+    return nodes;
+}
+
+void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes,
+                   const struct placement_expected *expected) {
     struct placement where;
-    if (node < 0 || node >= PLACEMENT_NODES) {
+    if (placement_expected_nodes(expected) == 0) {
         tally->untold = true;
         return;
     }
@@ -173,26 +187,58 @@ void placement_add(struct placement_tally *tally, const void *data, size_t size_
         tally->untold = true;
         tally->error = where.error;
     }
+    tally->ranges++;
+    tally->bytes += size_bytes;
     tally->pages += where.pages;
-    tally->placed += where.on_node[node];
+    for (size_t node = 0; node < PLACEMENT_NODES; node++) {
+        tally->on_node[node] += where.on_node[node];
+        if (expected->weights[node] != 0)
+            tally->placed += where.on_node[node];
+    }
 }
 
 void placement_merge(struct placement_tally *tally, const struct placement_tally *other) {
     tally->pages += other->pages;
     tally->placed += other->placed;
+    tally->ranges += other->ranges;
+    tally->bytes += other->bytes;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        tally->on_node[node] += other->on_node[node];
     tally->untold = tally->untold || other->untold;
     if (tally->error == 0)
         tally->error = other->error;
 }
 
-struct placement_verdict placement_judge(const struct placement_tally *tally) {
+/* Whether each node has its share of the pages; *in_share: the part of them that is within it. */
+static bool has_shares(const struct placement_tally *tally,
+                       const struct placement_expected *expected, double *in_share) {
+    double slack = PLACEMENT_SHARE_SLACK, weights = 0;
+    bool kept = true;
+    *in_share = 0;
+    if (tally->bytes > 0)
+        slack += (double)(tally->ranges * PLACEMENT_GRAIN_BYTES) / (double)tally->bytes;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        weights += expected->weights[node];
+    for (size_t node = 0; node < PLACEMENT_NODES; node++) {
+        double wanted = expected->weights[node] / weights;
+        double found = (double)tally->on_node[node] / (double)tally->pages;
+        *in_share += found < wanted ? found : wanted;
+        kept = kept && found <= wanted + slack && found >= wanted - slack;
+    }
+    return kept;
+}
+
+struct placement_verdict placement_judge(const struct placement_tally *tally,
+                                         const struct placement_expected *expected) {
     if (tally->untold)
         return (struct placement_verdict){.status = PLACEMENT_UNVERIFIED, .error = tally->error};
     double fraction = tally->pages > 0 ? (double)tally->placed / (double)tally->pages : 0;
-    return (struct placement_verdict){
-        .status = fraction >= PLACEMENT_ENOUGH ? PLACEMENT_VERIFIED : PLACEMENT_FAILED,
-        .fraction = fraction,
-    };
+    double in_share;
+    if (fraction < PLACEMENT_ENOUGH)
+        return (struct placement_verdict){.status = PLACEMENT_FAILED, .fraction = fraction};
+    if (expected->shares && !has_shares(tally, expected, &in_share))
+        return (struct placement_verdict){.status = PLACEMENT_FAILED, .fraction = in_share};
+    return (struct placement_verdict){.status = PLACEMENT_VERIFIED, .fraction = fraction};
 }
 
 struct placement_verdict placement_worse(struct placement_verdict one,

@@ -40,32 +40,55 @@ bool placement_read_numa_maps(FILE *numa_maps, uintptr_t start, size_t size_byte
 size_t placement_mappings(FILE *numa_maps, uintptr_t start, size_t size_bytes, uintptr_t *starts,
                           size_t capacity);
 
+/* Where pages should be: on nodes whose weight is not 0. No such node: nothing is expected. */
+struct placement_expected {
+    uint8_t weights[PLACEMENT_NODES];
+    bool shares; /* and on each as many of them as its weight says */
+};
+
+/* Expects all pages on one node; negative: expects nothing. */
+void placement_expect_node(struct placement_expected *expected, int node);
+
+/* How many nodes pages may be on. */
+size_t placement_expected_nodes(const struct placement_expected *expected);
+
 enum placement_status { PLACEMENT_VERIFIED, PLACEMENT_FAILED, PLACEMENT_UNVERIFIED };
 
-/* Share of pages that must be on the expected node: design.md, section 2. */
+/* Share of pages that must be on the expected nodes: design.md, section 2. */
 #define PLACEMENT_ENOUGH 0.999
+
+/* How far from its share a node may be, as a part of all pages, and beyond that in bytes for each
+ * range: a huge page, or what an allocator places in one piece, lies whole on one node. */
+#define PLACEMENT_SHARE_SLACK 0.05
+#define PLACEMENT_GRAIN_BYTES ((uint64_t)2 << 20)
 
 struct placement_verdict {
     enum placement_status status;
-    double fraction; /* pages on the expected node over all; 0 when unverified */
+    double fraction; /* pages where they are expected over all; 0 when unverified */
     int error;       /* errno behind unverified, 0 when nothing was expected */
 };
 
 /* Pages asked for so far, and how many were where they should be. Starts zeroed. */
 struct placement_tally {
     uint64_t pages, placed;
-    bool untold; /* no single node was expected of some, or the kernel would not say */
+    uint64_t ranges, bytes; /* asked about */
+    uint64_t on_node[PLACEMENT_NODES];
+    bool untold; /* nothing was expected of some, or the kernel would not say */
     int error;   /* errno of the latter */
 };
 
-/* Asks where [data, data + size_bytes) is, which should be on node (negative: on no single one).
- * Call it on the thread that uses the memory: see placement_ask. */
-void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes, int node);
+/* Asks where [data, data + size_bytes) is, and counts what is on an expected node. Call it on the
+ * thread that uses the memory: see placement_ask. */
+void placement_add(struct placement_tally *tally, const void *data, size_t size_bytes,
+                   const struct placement_expected *expected);
 
 /* Adds what another thread asked. */
 void placement_merge(struct placement_tally *tally, const struct placement_tally *other);
 
-struct placement_verdict placement_judge(const struct placement_tally *tally);
+/* Also whether the nodes have their shares, where those are expected. When they have not, the
+ * fraction is of the pages that would be in place with the rest moved. */
+struct placement_verdict placement_judge(const struct placement_tally *tally,
+                                         const struct placement_expected *expected);
 
 /* The worse of two verdicts: unverified, then failed, then the smaller fraction. */
 struct placement_verdict placement_worse(struct placement_verdict one,

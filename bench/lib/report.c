@@ -42,13 +42,33 @@ static void print_csv(const struct session *session, const struct series *series
     }
 }
 
-/* "node 1", or what else the pages are expected on. */
-static const char *expected_place(const struct session *session, char text[32]) {
+/* Room for what expected_place writes; a longer list of nodes is cut. */
+#define PLACE_TEXT 128
+
+/* "node 1", "nodes 0,2-3", or what else the pages are expected on. */
+static const char *expected_place(const struct session *session, char text[PLACE_TEXT]) {
+    const struct placement_expected *expected = &session->source.expected;
     if (session->source.first_touch && session->threads.value > 1)
         return "each thread's node";
-    if (session->source.node < 0)
+    if (placement_expected_nodes(expected) == 0)
         return "several nodes";
-    snprintf(text, 32, "node %d", session->source.node);
+    if (session->source.node >= 0) {
+        snprintf(text, PLACE_TEXT, "node %d", session->source.node);
+        return text;
+    }
+    size_t length = (size_t)snprintf(text, PLACE_TEXT, "nodes ");
+    for (int node = 0; node < PLACEMENT_NODES && length < PLACE_TEXT; node++) {
+        int last = node;
+        if (expected->weights[node] == 0)
+            continue;
+        while (last + 1 < PLACEMENT_NODES && expected->weights[last + 1] != 0)
+            last++;
+        const char *separator = text[length - 1] == ' ' ? "" : ",";
+        length += (size_t)snprintf(text + length, PLACE_TEXT - length, "%s%d", separator, node);
+        if (last > node && length < PLACE_TEXT)
+            length += (size_t)snprintf(text + length, PLACE_TEXT - length, "-%d", last);
+        node = last;
+    }
     return text;
 }
 
@@ -61,7 +81,7 @@ static const char *format_value(double value, char text[32]) {
 
 static void print_placement(const struct session *session, struct placement_verdict placement) {
     const struct memory_source *source = &session->source;
-    char place[32];
+    char place[PLACE_TEXT];
     printf("memory: %s, policy %s, pages %s; expected on %s: %s", source->allocator, source->policy,
            source->pages, expected_place(session, place), placement_status_name(placement.status));
     if (placement.status != PLACEMENT_UNVERIFIED)
@@ -99,7 +119,7 @@ static void print_table(const struct session *session, const struct series *seri
 
 static void warn(const struct session *session, const struct series *series, size_t count,
                  struct placement_verdict placement) {
-    char place[32];
+    char place[PLACE_TEXT];
     if (placement.status == PLACEMENT_FAILED)
         session_say(session,
                     "warning: only %.2f %% of pages are on %s: this is not the figure asked for",

@@ -51,6 +51,11 @@ void session_say(const struct session *session, const char *format, ...)
 /* Kernel's id of the node of the CPU the calling thread runs on; negative when it will not say. */
 int session_current_node(void);
 
+/* Once the blocks are written: notes in the source which pages are in force, and says so if they
+ * are not those asked for. */
+void session_look_at_pages(struct session *session, void *const *blocks, size_t count,
+                           size_t block_bytes);
+
 /* Writes the samples (CSV) or their summary to stdout and warnings to stderr. Returns the exit
  * status. */
 int session_report(const struct session *session, const struct series *series, size_t count,

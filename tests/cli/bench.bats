@@ -50,7 +50,8 @@ long syscall(long number, ...) {
 }
 
 FILE *fopen(const char *path, const char *mode) {
-    if (strcmp(path, "/proc/self/numa_maps") == 0 && refused("numa_maps"))
+    if ((strcmp(path, "/proc/self/numa_maps") == 0 && refused("numa_maps")) ||
+        (strcmp(path, "/proc/self/smaps") == 0 && refused("smaps")))
         return NULL;
     FILE *(*next)(const char *, const char *) =
         (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
@@ -375,6 +376,77 @@ lowest_memory_node() {
         [ "$(column policy | sort -u)" = local ]
         [ "$(column placement | sort -u)" != failed ]
     done
+}
+
+# Where only one node has memory, `all` is a list of one, too.
+@test "policies that take lists: their nodes are expected, and verified where the kernel answers" {
+    local node preload=$PWD/alloc/numa_alloc.so nodes expected on
+    node=$(lowest_memory_node)
+    nodes=$(cat /sys/devices/system/node/has_memory)
+    for policy in preferred:all interleave:all "preferred:$node" "interleave:$node" "weighted:$node=3"; do
+        expected=$node on="on node $node:"
+        [[ $policy == *:all && $nodes != "$node" ]] && expected='' on="on nodes "
+        for program in latency bandwidth; do
+            run --separate-stderr env NUMA_ALLOC_POLICY="$policy" LD_PRELOAD="$preload" \
+                "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            echo "$program under $policy: $output $stderr"
+            [ "$status" -eq 0 ]
+            [ "$(column policy | sort -u)" = "$policy" ]
+            [ "$(column mem_node | sort -u)" = "$expected" ]
+            [ "$(column placement | sort -u)" = verified ] ||
+                [[ $stderr == *"would not say where the pages are"* ]]
+        done
+        run --separate-stderr env NUMA_ALLOC_POLICY="$policy" LD_PRELOAD="$preload" \
+            bench/latency "${QUICK[@]}" --samples 1
+        [[ $output == *"policy $policy, pages default; expected $on"* ]]
+    done
+}
+
+@test "a block below NUMA_ALLOC_MIN_SIZE is expected on the CPU's node, and called local" {
+    local node preload=$PWD/alloc/numa_alloc.so
+    node=$(lowest_memory_node)
+    for program in latency bandwidth; do
+        for size in 1 2M 2049K 1G; do
+            run --separate-stderr env NUMA_ALLOC_POLICY="bind:$node" NUMA_ALLOC_MIN_SIZE=$size \
+                LD_PRELOAD="$preload" "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            [ "$status" -eq 0 ]
+            [ "$(column placement | sort -u)" != failed ]
+            if [ $size = 1 ] || [ $size = 2M ]; then # the block is 2 MiB
+                [ "$(column policy | sort -u),$(column mem_node | sort -u)" = "bind:$node,$node" ]
+            else
+                [ "$(column policy | sort -u)" = local ]
+                [ "$(column mem_node | sort -u)" = "$(column cpu_node | sort -u)" ]
+            fi
+        done
+    done
+}
+
+@test "huge pages that are not to be had: called default, and said" {
+    local preload=$PWD/alloc/numa_alloc.so
+    ! grep -qE '^(HugePages_Free|HugePages_Surp|Hugetlb): +[1-9]' /proc/meminfo || skip "huge pages are reserved here"
+    [ -r /proc/self/smaps ] || skip "no smaps here"
+    for program in latency bandwidth; do
+        for pages in 2M 1G; do
+            run --separate-stderr env NUMA_ALLOC_PAGES=$pages LD_PRELOAD="$preload" \
+                "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            [ "$status" -eq 0 ]
+            [ "$(column pages | sort -u)" = default ]
+            [[ $stderr == *"$program: warning: 0 % of the memory has the pages of NUMA_ALLOC_PAGES=$pages: "*default* ]]
+        done
+    done
+    REFUSE=smaps run --separate-stderr env NUMA_ALLOC_PAGES=2M \
+        LD_PRELOAD="$preload:$BATS_FILE_TMPDIR/refuse.so" bench/latency "${QUICK[@]}" --samples 1 --csv
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"warning: whether pages are 2M is not known"* ]]
+}
+
+@test "transparent huge pages are called what they are" {
+    local preload=$PWD/alloc/numa_alloc.so
+    grep -qE '\[(always|madvise)\]' /sys/kernel/mm/transparent_hugepage/enabled || skip "no transparent huge pages here"
+    run --separate-stderr env NUMA_ALLOC_PAGES=thp LD_PRELOAD="$preload" \
+        bench/latency "${QUICK[@]}" --samples 1 --csv
+    [ "$status" -eq 0 ]
+    [[ $(column pages) == thp || $stderr == *"reported as pages $(column pages)"* ]]
 }
 
 @test "benchmark builds alone with the plain command" {

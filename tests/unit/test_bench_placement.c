@@ -145,12 +145,19 @@ static void kernel_answers_page_by_page(void **state) {
     free(block);
 }
 
+static struct placement_expected expect(int node) {
+    struct placement_expected expected;
+    placement_expect_node(&expected, node);
+    return expected;
+}
+
 static void no_expected_node_is_unverified(void **state) {
     int block = 1;
     struct placement_tally tally = {0};
     (void)state;
-    placement_add(&tally, &block, sizeof block, -1);
-    struct placement_verdict verdict = placement_judge(&tally);
+    struct placement_expected nothing = expect(-1);
+    placement_add(&tally, &block, sizeof block, &nothing);
+    struct placement_verdict verdict = placement_judge(&tally, &nothing);
     assert_int_equal(verdict.status, PLACEMENT_UNVERIFIED);
     assert_int_equal(verdict.error, 0);
 }
@@ -172,15 +179,16 @@ static void half_misplaced_fails_with_its_fraction(void **state) {
     int node = 0;
     while (placement.on_node[node] == 0)
         node++;
-    struct placement_tally right = {0}, half = {0}, wrong = {0};
-    placement_add(&right, block, 8 * page_bytes, node);
-    struct placement_verdict verdict = placement_judge(&right);
+    static struct placement_tally right, half, wrong;
+    struct placement_expected there = expect(node), elsewhere = expect(1023);
+    placement_add(&right, block, 8 * page_bytes, &there);
+    struct placement_verdict verdict = placement_judge(&right, &there);
     if (placement.on_node[node] == 8)
         assert_int_equal(verdict.status, PLACEMENT_VERIFIED);
-    placement_add(&half, block, 4 * page_bytes, node);
-    placement_add(&wrong, block + 4 * page_bytes, 4 * page_bytes, 1023);
+    placement_add(&half, block, 4 * page_bytes, &there);
+    placement_add(&wrong, block + 4 * page_bytes, 4 * page_bytes, &elsewhere);
     placement_merge(&half, &wrong);
-    verdict = placement_judge(&half);
+    verdict = placement_judge(&half, &there);
     assert_int_equal(half.pages, 8);
     assert_int_equal(verdict.status, PLACEMENT_FAILED);
     assert_true(verdict.fraction <= 0.5);
@@ -190,21 +198,94 @@ static void half_misplaced_fails_with_its_fraction(void **state) {
 static void one_untold_part_leaves_all_unverified(void **state) {
     struct placement_tally told = {.pages = 10, .placed = 10};
     const struct placement_tally untold = {.untold = true, .error = EPERM};
+    const struct placement_expected expected = expect(0);
     (void)state;
-    assert_int_equal(placement_judge(&told).status, PLACEMENT_VERIFIED);
+    assert_int_equal(placement_judge(&told, &expected).status, PLACEMENT_VERIFIED);
     placement_merge(&told, &untold);
-    assert_int_equal(placement_judge(&told).status, PLACEMENT_UNVERIFIED);
-    assert_int_equal(placement_judge(&told).error, EPERM);
+    assert_int_equal(placement_judge(&told, &expected).status, PLACEMENT_UNVERIFIED);
+    assert_int_equal(placement_judge(&told, &expected).error, EPERM);
 }
 
 static void one_page_in_a_thousand_may_stray(void **state) {
     const struct placement_tally enough = {.pages = 10000, .placed = 9990};
     const struct placement_tally below = {.pages = 10000, .placed = 9989};
     const struct placement_tally nothing = {0};
+    const struct placement_expected expected = expect(0);
     (void)state;
-    assert_int_equal(placement_judge(&enough).status, PLACEMENT_VERIFIED);
-    assert_int_equal(placement_judge(&below).status, PLACEMENT_FAILED);
-    assert_int_equal(placement_judge(&nothing).status, PLACEMENT_FAILED);
+    assert_int_equal(placement_judge(&enough, &expected).status, PLACEMENT_VERIFIED);
+    assert_int_equal(placement_judge(&below, &expected).status, PLACEMENT_FAILED);
+    assert_int_equal(placement_judge(&nothing, &expected).status, PLACEMENT_FAILED);
+}
+
+static struct placement_verdict judge_two_nodes(uint8_t weight_of_0, uint8_t weight_of_8,
+                                                uint64_t on_0, uint64_t on_8, uint64_t bytes) {
+    struct placement_expected expected = {.shares = true};
+    expected.weights[0] = weight_of_0;
+    expected.weights[8] = weight_of_8;
+    struct placement_tally tally = {.pages = on_0 + on_8, .ranges = 1, .bytes = bytes};
+    tally.on_node[0] = on_0;
+    tally.on_node[8] = on_8;
+    tally.placed = tally.pages;
+    return placement_judge(&tally, &expected);
+}
+
+/* Within 5 % of all pages; 2 MiB more or less is nothing to a block of 1 GiB. */
+static void each_node_has_its_share(void **state) {
+    (void)state;
+    const uint64_t bytes = 1 << 30;
+    assert_int_equal(judge_two_nodes(1, 1, 500, 500, bytes).status, PLACEMENT_VERIFIED);
+    assert_int_equal(judge_two_nodes(1, 1, 540, 460, bytes).status, PLACEMENT_VERIFIED);
+    assert_int_equal(judge_two_nodes(1, 1, 560, 440, bytes).status, PLACEMENT_FAILED);
+    assert_int_equal(judge_two_nodes(1, 1, 1000, 0, bytes).status, PLACEMENT_FAILED);
+    assert_int_equal(judge_two_nodes(3, 1, 750, 250, bytes).status, PLACEMENT_VERIFIED);
+    assert_int_equal(judge_two_nodes(3, 1, 500, 500, bytes).status, PLACEMENT_FAILED);
+    assert_int_equal(judge_two_nodes(1, 3, 750, 250, bytes).status, PLACEMENT_FAILED);
+    assert_int_equal(judge_two_nodes(255, 1, 1000, 0, bytes).status, PLACEMENT_VERIFIED);
+    assert_true(judge_two_nodes(1, 1, 540, 460, bytes).fraction == 1);
+    assert_true(judge_two_nodes(1, 1, 750, 250, bytes).fraction == 0.75);
+}
+
+static void a_block_of_one_huge_page_may_be_on_either_node(void **state) {
+    (void)state;
+    assert_int_equal(judge_two_nodes(1, 1, 512, 0, 2 << 20).status, PLACEMENT_VERIFIED);
+    assert_int_equal(judge_two_nodes(1, 1, 4 * 512, 0, 8 << 20).status, PLACEMENT_FAILED);
+}
+
+static void preferred_nodes_have_no_shares(void **state) {
+    (void)state;
+    struct placement_expected expected = expect(0);
+    struct placement_tally tally = {.pages = 1000, .placed = 1000, .bytes = 1 << 30};
+    expected.weights[1] = 1;
+    tally.on_node[1] = 1000;
+    assert_int_equal(placement_expected_nodes(&expected), 2);
+    assert_int_equal(placement_judge(&tally, &expected).status, PLACEMENT_VERIFIED);
+}
+
+static void pages_on_any_expected_node_are_counted(void **state) {
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    struct placement_expected all = {.shares = false}, none_here = expect(1023);
+    static struct placement_tally tally, elsewhere;
+    (void)state;
+    memset(all.weights, 1, sizeof all.weights - 1);
+    char *block = aligned_alloc(page_bytes, 8 * page_bytes);
+    assert_non_null(block);
+    memset(block, 1, 8 * page_bytes);
+    placement_add(&tally, block, 8 * page_bytes, &all);
+    placement_add(&elsewhere, block, 8 * page_bytes, &none_here);
+    free(block);
+    if (tally.untold) {
+        print_message("# SKIP the kernel would not say: %s\n", strerror(tally.error));
+        skip();
+    }
+    assert_int_equal(placement_judge(&tally, &all).status, PLACEMENT_VERIFIED);
+    assert_int_equal(placement_judge(&elsewhere, &none_here).status, PLACEMENT_FAILED);
+    placement_merge(&tally, &elsewhere);
+    uint64_t pages = 0;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++)
+        pages += tally.on_node[node];
+    assert_int_equal(pages, tally.pages);
+    assert_int_equal(tally.ranges, 2);
+    assert_int_equal(tally.bytes, 16 * page_bytes);
 }
 
 static void worse_of_two_verdicts(void **state) {
@@ -242,6 +323,10 @@ int main(void) {
         cmocka_unit_test(half_misplaced_fails_with_its_fraction),
         cmocka_unit_test(one_untold_part_leaves_all_unverified),
         cmocka_unit_test(one_page_in_a_thousand_may_stray),
+        cmocka_unit_test(each_node_has_its_share),
+        cmocka_unit_test(a_block_of_one_huge_page_may_be_on_either_node),
+        cmocka_unit_test(preferred_nodes_have_no_shares),
+        cmocka_unit_test(pages_on_any_expected_node_are_counted),
         cmocka_unit_test(worse_of_two_verdicts),
         cmocka_unit_test(statuses_are_the_words_of_the_csv),
     };
