@@ -86,10 +86,8 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
             heap = thread_follow_node(heap);
         page = page_take_own(heap->bins[size_class].first);
     }
-    if (page == NULL) {
-        mail_open_if_any(heap->pool, heap->thread);
+    if (page == NULL)
         page = heap_refill(heap, size_class);
-    }
     return likely(page != NULL) ? page_pop(page) : no_memory();
 }
 
@@ -156,11 +154,8 @@ static void *allocate_class_on(unsigned node_index, unsigned size_class) {
     heap = thread_heap(heap->thread, node_index);
     if (heap != NULL) {
         page = heap->bins[size_class].first;
-        if (page == NULL || page->free == NULL) {
-            mail_post(heap->thread, heap->pool); /* perhaps its own blocks */
-            mail_open_if_any(heap->pool, heap->thread);
+        if (page == NULL || page->free == NULL)
             page = heap_refill(heap, size_class);
-        }
     }
     void *block = page != NULL ? page_pop(page) : no_memory();
     if (tls.ended)
@@ -182,6 +177,8 @@ static void *na_aligned_on(unsigned node_index, size_t alignment, size_t size) {
 /* A pointer from another allocator (or none): it cannot be freed here, and the program may well be
  * right to pass it, so it is left alone, counted and mentioned once. */
 static slow_path void free_foreign(const void *pointer) {
+    if (pointer == NULL)
+        return;
     atomic_fetch_add_explicit(&na.foreign_frees, 1, memory_order_relaxed);
     if (na.config.on_error == ON_ERROR_SILENT || atomic_exchange(&na.warned_foreign, true))
         return;
@@ -205,9 +202,25 @@ static inline void count_remote_free(void) {
     atomic_store_explicit(&thread->remote_frees, before + 1, memory_order_relaxed);
 }
 
+/* A free of a block of another thread's page, or of another heap of this one's. Larger blocks do
+ * not wait in letters: few of them are much memory. */
+static void free_in_page(struct segment *segment, void *pointer) {
+    size_t index = page_index(segment, pointer);
+    const struct heap *heap = segment->heaps[index];
+    if (unlikely(heap == NULL))
+        die_of_misuse("invalid pointer, or freed twice:", pointer);
+    if (heap->thread == tls.heap->thread) {
+        page_free_own(page_at(segment, index), pointer);
+        return;
+    }
+    count_remote_free();
+    if (segment->kind != SEGMENT_SMALL || tls.heap == &empty_heap ||
+        !mail_send(tls.heap->thread, heap->thread, pointer))
+        page_free_remote(page_at(segment, index), pointer);
+}
+
 /* A free of a block that is not in a page of the heap this thread takes from. */
-static __attribute__((noinline)) void free_elsewhere(struct segment *segment, struct page *page,
-                                                     void *pointer) {
+static __attribute__((noinline)) void free_elsewhere(struct segment *segment, void *pointer) {
     if (unlikely(!segment_holds(segment, pointer))) {
         free_foreign(pointer);
         return;
@@ -220,44 +233,22 @@ static __attribute__((noinline)) void free_elsewhere(struct segment *segment, st
         huge_free(segment, pointer);
         return;
     default:
-        if (unlikely(page->heap == NULL))
-            die_of_misuse("invalid pointer, or freed twice:", pointer);
-        if (page->heap->thread == tls.heap->thread) {
-            page_free_own(page, pointer);
-            return;
-        }
-        count_remote_free();
-        page_free_remote(page, pointer);
+        free_in_page(segment, pointer);
     }
-}
-
-/* A free of what is not in the thread's table: another node's block, another allocator's, or none.
- */
-static __attribute__((noinline)) void free_not_here(void *pointer) {
-    if (pointer == NULL)
-        return;
-    struct segment *segment = segment_of(pointer);
-    if (unlikely(segment == NULL))
-        free_foreign(pointer);
-    else if (segment->kind == SEGMENT_SMALL && tls.segments != segment_table &&
-             mail_send(tls.heap, segment->pool, pointer))
-        count_remote_free();
-    else
-        free_elsewhere(segment, page_of(segment, pointer), pointer);
 }
 
 static inline void na_free(void *pointer) {
-    struct segment *segment = segment_in(tls.segments, pointer);
+    struct segment *segment = segment_of(pointer);
     if (unlikely(segment == NULL)) {
-        free_not_here(pointer);
+        free_foreign(pointer);
         return;
     }
-    struct page *page = page_of(segment, pointer);
-    if (unlikely(page->heap != tls.heap)) {
-        free_elsewhere(segment, page, pointer);
+    size_t index = page_index(segment, pointer);
+    if (unlikely(segment->heaps[index] != tls.heap)) {
+        free_elsewhere(segment, pointer);
         return;
     }
-    page_free_own(page, pointer);
+    page_free_own(page_at(segment, index), pointer);
 }
 
 /* --- resize -------------------------------------------------------------------------------- */
@@ -343,13 +334,10 @@ static void *na_realloc(void *pointer, size_t size) {
 
 /* Gives memory back to the kernel. Returns the bytes given back. */
 static size_t na_trim(void) {
-    struct thread *thread = tls.heap == &empty_heap ? NULL : tls.heap->thread;
-    if (thread != NULL)
-        mail_post_all(thread);
-    for (unsigned i = 0; i < na.pool_count; i++)
-        mail_open_if_any(&na.pools[i], thread);
-    if (thread != NULL)
-        thread_collect(thread, UINT_MAX);
+    if (tls.heap != &empty_heap) {
+        thread_post_mail(tls.heap->thread);
+        thread_collect(tls.heap->thread, UINT_MAX);
+    }
     threads_collect_orphans(UINT_MAX);
     size_t purged_bytes = 0;
     for (unsigned i = 0; i < na.pool_count; i++)

@@ -53,6 +53,7 @@ static void heap_release_page(struct heap *heap, struct page *page) {
     bin_remove(heap, page);
     page->heap = NULL;
     page->block_size = 0;
+    segment->heaps[page_index(segment, start)] = NULL;
     pool_return_run(segment, slice_of(segment, start), kind_page_slices(segment->kind));
 }
 
@@ -175,7 +176,11 @@ static unsigned heap_count(void) {
     return na.node_count + (na.follows_node && na.node_count > 1 ? na.node_count : 1);
 }
 
+static void thread_open_mail(struct thread *thread);
+static void thread_post_mail(struct thread *thread);
+
 static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
+    thread_open_mail(thread);
     thread_take_ready(thread);
     for (unsigned i = 0; i < heap_count(); i++)
         if (thread->heaps[i] != NULL)
@@ -189,14 +194,14 @@ static void thread_collect(struct thread *thread, unsigned pages_a_bin) {
 #define COLLECT_PAGES_A_BIN 64
 
 static void threads_collect_orphans(unsigned pages_a_bin);
-static void mail_open_if_any(struct pool *pool, const struct thread *thread);
 
 /* Looks for memory whose blocks have all been freed, in the calling thread's pages (`thread` may be
  * NULL) and in those of threads that have ended. */
-static void collect_freed(struct pool *pool, struct thread *thread, unsigned pages_a_bin) {
-    mail_open_if_any(pool, thread);
-    if (thread != NULL)
+static void collect_freed(struct thread *thread, unsigned pages_a_bin) {
+    if (thread != NULL) {
+        thread_post_mail(thread);
         thread_collect(thread, pages_a_bin);
+    }
     threads_collect_orphans(pages_a_bin);
 }
 
@@ -208,11 +213,11 @@ static struct run take_run(struct pool *pool, struct thread *thread, enum segmen
     if (run.segment != NULL)
         return run;
     if (!atomic_exchange_explicit(&pool->collected, true, memory_order_relaxed))
-        collect_freed(pool, thread, COLLECT_PAGES_A_BIN);
+        collect_freed(thread, COLLECT_PAGES_A_BIN);
     run = pool_take_run(pool, kind, count, alignment, true);
     if (run.segment != NULL)
         return run;
-    collect_freed(pool, thread, UINT_MAX);
+    collect_freed(thread, UINT_MAX);
     (void)pools_let_go_of_kept();
     return pool_take_run(pool, kind, count, alignment, true);
 }
@@ -236,6 +241,7 @@ static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
     void *start = run_start(run);
     struct page *page = page_of(run.segment, start);
     page_init(page, size_class, start, heap);
+    run.segment->heaps[page_index(run.segment, start)] = heap;
     page_extend(page);
     bin_append(heap, page);
     return page;
@@ -246,8 +252,11 @@ static struct page *heap_fresh_page(struct heap *heap, unsigned size_class) {
 static struct page *heap_refill(struct heap *heap, unsigned size_class) {
     struct thread *thread = heap->thread;
     struct bin *bin = &heap->bins[size_class];
-    if (++thread->refills % TICK_REFILLS == 0)
+    if (++thread->refills % TICK_REFILLS == 0) {
         heap_tick(heap);
+        thread_post_mail(thread);
+    }
+    thread_open_mail(thread);
     thread_take_ready(thread);
     for (struct page *page = bin->first; page != NULL; page = bin->first) {
         page_collect(page);

@@ -38,18 +38,6 @@ static void fork_in_child(void) {
     lock_reset(&threads.lock);
 }
 
-/* With one node there is nothing to tell apart. Of a table only the entries used are ever touched.
- */
-static void set_up_node_tables(void) {
-    for (unsigned i = 0; na.node_count > 1 && i < na.node_count; i++) {
-        uintptr_t table = sys_map(0, SEGMENT_TABLE_BYTES, PROT_READ | PROT_WRITE, 0);
-        if (table == 0)
-            return;
-        sys_no_huge_pages(table, SEGMENT_TABLE_BYTES);
-        na.pools[i].node_table = (_Atomic(struct segment *) *)table;
-    }
-}
-
 /* --- set-up --------------------------------------------------------------------------- */
 
 /* The variables, also where malloc is called before libc has set `environ`; NULL in a set-user-id
@@ -277,8 +265,6 @@ static slow_path void runtime_set_up(void) {
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
     na.span_size_max = limited ? LIMITED_SEGMENT_BYTES / 2 : SEGMENT_SIZE;
     set_up_pools();
-    if (na.config.policy == POLICY_LOCAL && !limited)
-        set_up_node_tables();
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store_explicit(&na.ready, true, memory_order_release);
     lock_release(&lock);

@@ -5,45 +5,41 @@
 
 #include "types.h"
 
-#define SEGMENT_TABLE_BYTES (sizeof(struct segment *) << (ADDRESS_BITS - SEGMENT_SHIFT))
-
-static _Atomic(struct segment *) segment_table[SEGMENT_TABLE_BYTES / sizeof(struct segment *)];
-
-static inline struct segment *segment_in(_Atomic(struct segment *) *table, const void *pointer) {
-    return atomic_load_explicit(&table[(uintptr_t)pointer >> SEGMENT_SHIFT], memory_order_relaxed);
-}
+static _Atomic(struct segment *) segment_table[(size_t)1 << (ADDRESS_BITS - SEGMENT_SHIFT)];
 
 static inline struct segment *segment_of(const void *pointer) {
-    return segment_in(segment_table, pointer);
-}
-
-static void segment_set(uintptr_t base, const struct pool *pool, struct segment *segment) {
-    atomic_store_explicit(&segment_table[base >> SEGMENT_SHIFT], segment, memory_order_release);
-    if (pool->node_table != NULL)
-        atomic_store_explicit(&pool->node_table[base >> SEGMENT_SHIFT], segment,
-                              memory_order_release);
+    return atomic_load_explicit(&segment_table[(uintptr_t)pointer >> SEGMENT_SHIFT],
+                                memory_order_relaxed);
 }
 
 /* Ordered after the segment's set-up: who was handed a block has synchronised with its allocation.
  */
 static void segment_register(struct segment *segment) {
-    segment_set(segment->base, segment->pool, segment);
+    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], segment,
+                          memory_order_release);
 }
 
 static void segment_unregister(struct segment *segment) {
-    segment_set(segment->base, segment->pool, NULL);
+    atomic_store_explicit(&segment_table[segment->base >> SEGMENT_SHIFT], NULL,
+                          memory_order_release);
 }
 
-/* The page or span that an address in the segment belongs to. The empty asms keep the compiler from
- * working the address out twice, once for free's fast path and once for its slow one, and from
- * adding the array's place to the index where an address can hold it. */
-static inline struct page *page_of(struct segment *segment, const void *pointer) {
-    uintptr_t index = ((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift;
+/* The index in pages[] and heaps[] of what an address in the segment belongs to. */
+static inline size_t page_index(const struct segment *segment, const void *pointer) {
+    return ((uintptr_t)pointer & (SEGMENT_SIZE - 1)) >> segment->page_shift;
+}
+
+/* The page or span at an index. The empty asm keeps the compiler from adding the array's place to
+ * the index, which an address can hold. */
+static inline struct page *page_at(struct segment *segment, size_t index) {
     uintptr_t offset = index * sizeof(struct page);
     __asm__("" : "+r"(offset));
-    struct page *page = (struct page *)((uintptr_t)segment->pages + offset);
-    __asm__("" : "+r"(page));
-    return page;
+    return (struct page *)((uintptr_t)segment->pages + offset);
+}
+
+/* The page or span that an address in the segment belongs to. */
+static inline struct page *page_of(struct segment *segment, const void *pointer) {
+    return page_at(segment, page_index(segment, pointer));
 }
 
 static inline unsigned slice_of(const struct segment *segment, const void *pointer) {

@@ -143,11 +143,6 @@ static int sys_advise_huge_pages(uintptr_t start, size_t size_bytes) {
     return (int)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_HUGEPAGE, 0, 0, 0);
 }
 
-/* Keeps a table of which little is touched from being backed by huge pages. */
-static void sys_no_huge_pages(uintptr_t start, size_t size_bytes) {
-    (void)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_NOHUGEPAGE, 0, 0, 0);
-}
-
 /* Makes memory mapped with PROT_NONE usable. Only then does it count as committed, against
  * RLIMIT_DATA, and as memory to lock. */
 static bool sys_make_usable(uintptr_t start, size_t size_bytes) {

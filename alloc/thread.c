@@ -27,9 +27,8 @@ static struct heap empty_heap = {
  * thread, where the lazy kind would call malloc. */
 static __thread struct {
     struct heap *heap; /* where malloc takes from, and whose pages free knows at once; never NULL */
-    _Atomic(struct segment *) *segments; /* where free looks first: all, or its node's alone */
-    bool ended; /* its exit destructor has run: heaps are borrowed for one call at a time */
-} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, segment_table, false};
+    bool ended;        /* its exit destructor has run: heaps are borrowed for one call at a time */
+} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, false};
 
 static struct {
     struct lock lock;
@@ -101,8 +100,6 @@ static struct thread *thread_adopt_or_make(void) {
     }
     thread = meta_allocate(sizeof *thread + heap_count() * sizeof thread->heaps[0]);
     if (thread != NULL) {
-        if (na.pools[0].node_table != NULL)
-            thread->open_letters = meta_allocate(na.node_count * sizeof(struct letter *));
         thread->next_all = atomic_load_explicit(&threads.all, memory_order_relaxed);
         atomic_store_explicit(&threads.all, thread, memory_order_release);
     }
@@ -115,13 +112,6 @@ static void thread_orphan(struct thread *thread) {
     thread->next_orphan = threads.orphans;
     threads.orphans = thread;
     lock_release(&threads.lock);
-}
-
-/* Lets the calling thread take from a heap. On several nodes under policy local, free then finds
- * the node's own segments only, so that it does not read what describes another's. */
-static void tls_take_from(struct heap *heap) {
-    tls.heap = heap;
-    tls.segments = heap->pool->node_table != NULL ? heap->pool->node_table : segment_table;
 }
 
 /* Gives the calling thread its heaps. Returns the one to allocate from, or NULL without memory. */
@@ -140,7 +130,7 @@ static slow_path struct heap *thread_attach(void) {
         thread_orphan(thread);
         return NULL;
     }
-    tls_take_from(heap);
+    tls.heap = heap;
     /* May call calloc, which by now works. */
     if (threads.exit_key_valid && !tls.ended)
         (void)pthread_setspecific(threads.exit_key, thread);
@@ -151,7 +141,6 @@ static slow_path struct heap *thread_attach(void) {
 static void thread_detach(void) {
     struct thread *thread = tls.heap->thread;
     tls.heap = &empty_heap;
-    tls.segments = segment_table;
     thread_orphan(thread);
 }
 
@@ -164,7 +153,7 @@ static void thread_exit_destructor(void *value) {
     if (thread != tls.heap->thread)
         return;
     tls.ended = true;
-    mail_post_all(thread);
+    thread_post_mail(thread);
     thread_collect(thread, UINT_MAX);
     thread_detach();
 }
@@ -186,8 +175,7 @@ static struct heap *thread_follow_node(struct heap *heap) {
     thread->heap_index = here;
     thread->node_mismatches = 0;
     thread->node_switches++;
-    mail_post(thread, there->pool);
-    tls_take_from(there);
+    tls.heap = there;
     return there;
 }
 

@@ -113,7 +113,10 @@ struct segment {
     uint64_t free_map[SLICE_WORDS];
     uint64_t touched_map[SLICE_WORDS];
     uint64_t idle_map[SLICE_WORDS];
-    _Alignas(CACHE_LINE) struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
+    /* Whose each page is, again, by the index in pages[]: apart from what the owner keeps changing,
+     * so that a free from another thread need not fetch that. NULL: unused, or no page. */
+    _Alignas(CACHE_LINE) struct heap *heaps[SEGMENT_SLICES];
+    struct page pages[]; /* SEGMENT_SLICES, or 1 when huge */
 };
 
 /* Span segments are listed by floor(log2(largest_run)). */
@@ -179,11 +182,6 @@ struct pool {
     struct segment *purge_next;     /* where the pass under way goes on; NULL: at the start */
     bool purge_again;               /* the pass under way leaves memory for the next */
     _Atomic(bool) collected;        /* freed blocks were searched for since the last carving */
-    /* Policy local on several nodes: a segment_table of this pool's segments alone; else NULL. */
-    _Atomic(struct segment *) *node_table;
-    _Atomic(struct letter *) mailbox; /* blocks freed on other nodes, for a thread of this one */
-    _Atomic(struct letter *) letters; /* this node's, returned empty */
-    _Atomic(unsigned) mailbox_letters;
     /* Counters, read without the lock by the statistics. */
     uint64_t arenas, arena_bytes, segments;
     uint64_t slices_used, slices_used_peak, slices_purged;
@@ -222,22 +220,27 @@ struct heap {
     struct rotation *rotation; /* whose turn the next page is, where the policy has several nodes */
 };
 
-/* Blocks that a thread frees for another node, by their distance from `window`. */
+/* Blocks that a thread frees for another one, by their distance from `window`. */
 #define LETTER_BLOCKS       120
 #define LETTER_WINDOW_BYTES ((uintptr_t)BLOCK_ALIGNMENT << 32)
 struct letter {
     struct letter *next;
-    struct pool *sender; /* of the node it is returned to, empty */
+    struct thread *from; /* whom it is returned to, empty */
     uintptr_t window;
     unsigned count;
     uint32_t blocks[LETTER_BLOCKS]; /* in units of BLOCK_ALIGNMENT */
 };
 
+/* Letters a thread may have begun, found by whom they are for. */
+#define OPEN_LETTERS 32
+struct open_letter {
+    struct thread *to;
+    struct letter *letter; /* NULL: none */
+};
+
 /* What a running thread owns. Never unmapped: a thread that frees may hold a pointer to an owner
  * that has just ended. */
 struct thread {
-    _Atomic(struct page *)
-        ready; /* announced pages, pushed by other threads, taken whole by the owner */
     struct thread *next_all;
     struct thread *next_orphan;
     unsigned heap_index;      /* where new blocks come from */
@@ -246,8 +249,13 @@ struct thread {
     unsigned pops_to_look; /* while pages have blocks to give, until the node is looked up */
     _Atomic(uint64_t) remote_frees; /* one writer, but for threads that have ended */
     uint64_t node_switches;
-    struct letter *letters;       /* empty ones */
-    struct letter **open_letters; /* one a node, NULL until there is something; NULL: no mail */
-    struct heap
-        *heaps[]; /* one a node and then one or more for the policy, made when first needed */
+    struct letter *letters; /* empty ones */
+    struct open_letter open_letters[OPEN_LETTERS];
+    /* What other threads push, and the owner takes whole. */
+    _Alignas(CACHE_LINE) _Atomic(struct page *) ready; /* announced pages */
+    _Atomic(struct letter *) mailbox;                  /* blocks of its pages that they freed */
+    _Atomic(unsigned) mailbox_letters;
+    _Atomic(struct letter *) returned; /* its letters, empty again */
+    /* One a node and then one or more for the policy, made when first needed. */
+    _Alignas(CACHE_LINE) struct heap *heaps[];
 };
