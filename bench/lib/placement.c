@@ -187,7 +187,7 @@ void placement_add(struct placement_tally *tally, const void *data, size_t size_
         tally->untold = true;
         tally->error = where.error;
     }
-    tally->ranges++;
+    tally->blocks++;
     tally->bytes += size_bytes;
     tally->pages += where.pages;
     for (size_t node = 0; node < PLACEMENT_NODES; node++) {
@@ -200,7 +200,8 @@ void placement_add(struct placement_tally *tally, const void *data, size_t size_
 void placement_merge(struct placement_tally *tally, const struct placement_tally *other) {
     tally->pages += other->pages;
     tally->placed += other->placed;
-    tally->ranges += other->ranges;
+    if (tally->blocks < other->blocks)
+        tally->blocks = other->blocks;
     tally->bytes += other->bytes;
     for (size_t node = 0; node < PLACEMENT_NODES; node++)
         tally->on_node[node] += other->on_node[node];
@@ -216,7 +217,7 @@ static bool has_shares(const struct placement_tally *tally,
     bool kept = true;
     *in_share = 0;
     if (tally->bytes > 0)
-        slack += (double)(tally->ranges * PLACEMENT_GRAIN_BYTES) / (double)tally->bytes;
+        slack += (double)(tally->blocks * PLACEMENT_GRAIN_BYTES) / (double)tally->bytes;
     for (size_t node = 0; node < PLACEMENT_NODES; node++)
         weights += expected->weights[node];
     for (size_t node = 0; node < PLACEMENT_NODES; node++) {

@@ -58,7 +58,7 @@ enum placement_status { PLACEMENT_VERIFIED, PLACEMENT_FAILED, PLACEMENT_UNVERIFI
 #define PLACEMENT_ENOUGH 0.999
 
 /* How far from its share a node may be, as a part of all pages, and beyond that in bytes for each
- * range: a huge page, or what an allocator places in one piece, lies whole on one node. */
+ * block: a huge page, or what an allocator places in one piece, lies whole on one node. */
 #define PLACEMENT_SHARE_SLACK 0.05
 #define PLACEMENT_GRAIN_BYTES ((uint64_t)2 << 20)
 
@@ -71,7 +71,8 @@ struct placement_verdict {
 /* Pages asked for so far, and how many were where they should be. Starts zeroed. */
 struct placement_tally {
     uint64_t pages, placed;
-    uint64_t ranges, bytes; /* asked about */
+    uint64_t bytes;  /* asked about */
+    uint64_t blocks; /* they are of: each thread asks once about its part of each */
     uint64_t on_node[PLACEMENT_NODES];
     bool untold; /* nothing was expected of some, or the kernel would not say */
     int error;   /* errno of the latter */

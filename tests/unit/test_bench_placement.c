@@ -222,7 +222,7 @@ static struct placement_verdict judge_two_nodes(uint8_t weight_of_0, uint8_t wei
     struct placement_expected expected = {.shares = true};
     expected.weights[0] = weight_of_0;
     expected.weights[8] = weight_of_8;
-    struct placement_tally tally = {.pages = on_0 + on_8, .ranges = 1, .bytes = bytes};
+    struct placement_tally tally = {.pages = on_0 + on_8, .blocks = 1, .bytes = bytes};
     tally.on_node[0] = on_0;
     tally.on_node[8] = on_8;
     tally.placed = tally.pages;
@@ -284,7 +284,7 @@ static void pages_on_any_expected_node_are_counted(void **state) {
     for (size_t node = 0; node < PLACEMENT_NODES; node++)
         pages += tally.on_node[node];
     assert_int_equal(pages, tally.pages);
-    assert_int_equal(tally.ranges, 2);
+    assert_int_equal(tally.blocks, 1);
     assert_int_equal(tally.bytes, 16 * page_bytes);
 }
 
