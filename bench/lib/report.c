@@ -121,10 +121,11 @@ static void warn(const struct session *session, const struct series *series, siz
                  struct placement_verdict placement) {
     char place[PLACE_TEXT];
     if (placement.status == PLACEMENT_FAILED)
-        session_say(session,
-                    "warning: only %.2f %% of pages are on %s%s: this is not the figure asked for",
-                    100 * placement.fraction, expected_place(session, place),
-                    session->source.expected.shares ? ", each in its share" : "");
+        session_say(
+            session, "warning: only %.2f %% of pages are on %s%s: this is not the figure asked for",
+            100 * placement.fraction, expected_place(session, place),
+            session->source.node < 0 && session->source.expected.shares ? ", each in its share"
+                                                                        : "");
     if (placement.status == PLACEMENT_UNVERIFIED && placement.error != 0)
         session_say(session, "warning: the kernel would not say where the pages are: %s",
                     strerror(placement.error));
