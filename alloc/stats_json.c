@@ -309,7 +309,7 @@ static void stats_set_up(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = stats_on_signal;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | SA_ONSTACK; /* some run-times have small stacks otherwise */
     (void)sigaction(SIGUSR2, &action, NULL);
 }
 
