@@ -377,7 +377,7 @@ static unsigned fresh_start(const struct segment *segment, enum segment_kind kin
                             unsigned alignment) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
     if (kind != SEGMENT_SPAN || !pool_interleaves(segment->pool) || na.rotation == NULL ||
-        alignment > page_slices)
+        na.rotation->weight_sum % 2 != 0 || alignment > page_slices)
         return 0;
     unsigned starts = (segment->slices - count) / page_slices + 1;
     if (starts > na.rotation->weight_sum)
