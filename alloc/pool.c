@@ -372,7 +372,8 @@ static struct run pool_find_span(struct pool *pool, unsigned count, unsigned ali
 /* Where the first run of a segment begins. Blocks that do not fill it leave the rest at its end,
  * and where the kernel interleaves by address that would be the same nodes' in each: so each
  * segment begins a transparent huge page later than the one before, as long as the nodes' turns go
- * round. */
+ * round. An odd number of turns does not divide a segment's sixteen huge pages, and shifts by
+ * itself. */
 static unsigned fresh_start(const struct segment *segment, enum segment_kind kind, unsigned count,
                             unsigned alignment) {
     const unsigned page_slices = THP_BYTES / SLICE_SIZE;
