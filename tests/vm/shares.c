@@ -6,8 +6,8 @@
  *
  * Tolerance: 1 % of the set's pages, and the grain in which its memory is placed: a 64 KiB page for
  * small blocks, a 512 KiB page for medium ones, a 2 MiB stripe (or transparent huge page) for large
- * and huge ones. Of blocks of 5 MiB three of these: they leave the end of each 32 MiB unused, whose
- * stripe is some node's.
+ * and huge ones. Of blocks of 4 and 5 MiB three of these: they leave the end of each 32 MiB unused,
+ * or its beginning where that is shifted, whose stripe is some node's.
  */
 #include <pthread.h>
 
@@ -75,7 +75,7 @@ static const struct set sets[] = {
     {"blocks of 60 KiB", 60 << 10, 60 << 10, 128 << 20, 512 << 10},
     {"blocks of 100 KiB", 100 << 10, 100 << 10, 128 << 20, 2 << 20},
     {"blocks of 64 KiB to 2 MiB", 64 << 10, 2 << 20, 256 << 20, 2 << 20},
-    {"blocks of 4 MiB", 4 << 20, 4 << 20, 256 << 20, 2 << 20},
+    {"blocks of 4 MiB", 4 << 20, 4 << 20, 256 << 20, 6 << 20},
     {"blocks of 5 MiB", 5 << 20, 5 << 20, 250 << 20, 6 << 20},
     {"blocks of 32 MiB", 32 << 20, 32 << 20, 256 << 20, 2 << 20},
     {"blocks of 50 MiB", 50 << 20, 50 << 20, 250 << 20, 2 << 20},
