@@ -380,7 +380,7 @@ static unsigned fresh_start(const struct segment *segment, enum segment_kind kin
     if (kind != SEGMENT_SPAN || !pool_interleaves(segment->pool) || na.rotation == NULL ||
         na.rotation->weight_sum % 2 != 0 || alignment > page_slices)
         return 0;
-    unsigned starts = (segment->slices - count) / page_slices + 1;
+    unsigned starts = segment->slices % count / page_slices + 1; /* in what stays free anyway */
     if (starts > na.rotation->weight_sum)
         starts = na.rotation->weight_sum;
     return (unsigned)(segment->base / SEGMENT_SIZE % starts) * page_slices;
