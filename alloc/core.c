@@ -62,14 +62,21 @@ static inline void *page_pop(struct page *page) {
     return block;
 }
 
+/* A block of that heap, from the first page of its bin or by a refill. */
+static inline void *heap_take(struct heap *heap, unsigned size_class) {
+    struct page *page = heap->bins[size_class].first;
+    if (page == NULL || page->free == NULL)
+        page = heap_refill(heap, size_class);
+    return likely(page != NULL) ? page_pop(page) : no_memory();
+}
+
 /* For a thread without heaps: new, or ended. The latter borrows some for this one call, since
  * nothing would take them back later. */
 static slow_path void *allocate_without_heap(unsigned size_class) {
     struct heap *heap = thread_attach();
     if (heap == NULL)
         return no_memory();
-    struct page *page = heap_refill(heap, size_class);
-    void *block = page == NULL ? no_memory() : page_pop(page);
+    void *block = heap_take(heap, size_class);
     if (tls.ended)
         thread_detach();
     return block;
@@ -79,16 +86,13 @@ static __attribute__((noinline)) void *allocate_class_slowly(struct heap *heap,
                                                              unsigned size_class) {
     if (unlikely(heap == &empty_heap))
         return allocate_without_heap(size_class);
-    struct page *page = NULL;
     if (na.follows_node) {
-        page = heap->bins[size_class].first;
+        struct page *page = heap->bins[size_class].first;
         if (page == NULL || page->local_free == NULL || --heap->thread->pops_to_look == 0)
             heap = thread_follow_node(heap);
-        page = page_take_own(heap->bins[size_class].first);
+        page_take_own(heap->bins[size_class].first);
     }
-    if (page == NULL)
-        page = heap_refill(heap, size_class);
-    return likely(page != NULL) ? page_pop(page) : no_memory();
+    return heap_take(heap, size_class);
 }
 
 static inline void *allocate_class(struct heap *heap, unsigned size_class) {
@@ -150,14 +154,8 @@ static void *allocate_class_on(unsigned node_index, unsigned size_class) {
     struct heap *heap = tls.heap == &empty_heap ? thread_attach() : tls.heap;
     if (heap == NULL)
         return no_memory();
-    struct page *page = NULL;
     heap = thread_heap(heap->thread, node_index);
-    if (heap != NULL) {
-        page = heap->bins[size_class].first;
-        if (page == NULL || page->free == NULL)
-            page = heap_refill(heap, size_class);
-    }
-    void *block = page != NULL ? page_pop(page) : no_memory();
+    void *block = heap != NULL ? heap_take(heap, size_class) : no_memory();
     if (tls.ended)
         thread_detach();
     return block;

@@ -100,14 +100,13 @@ static void page_collect(struct page *page) {
     page->local_free = NULL;
 }
 
-/* Where the owner frees to `local_free`: malloc takes that over. Returns the page, or NULL when it
- * (or it is NULL) has no block ready. */
-static struct page *page_take_own(struct page *page) {
+/* Where the owner frees to `local_free`: malloc takes that over when a page (or NULL) has run out.
+ */
+static void page_take_own(struct page *page) {
     if (page == NULL || page->free != NULL)
-        return page;
+        return;
     page->free = page->local_free;
     page->local_free = NULL;
-    return page->free != NULL ? page : NULL;
 }
 
 /* Marks a page without any free block so that its next free announces it. False when another thread

@@ -170,7 +170,7 @@ struct pool {
     struct segment *kept;     /* freed huge blocks, the oldest first */
     struct segment *outgoing; /* of those, given up; unmapped when the pool is unlocked */
     size_t kept_bytes;
-    _Atomic(unsigned) huge_mapped; /* huge blocks ever */
+    _Atomic(unsigned) huge_mapped; /* huge blocks ever, where each begins later (huge_lead) */
     _Atomic(struct segment *) all;
     uintptr_t arena_next, arena_end;                 /* what is left to carve of the newest arena */
     size_t arena_whole_bytes, arena_stripe_mappings; /* what it was, and of its pages' stripes */
