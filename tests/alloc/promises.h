@@ -146,16 +146,21 @@ static inline size_t random_size(uint64_t *random) {
 
 /* --- The process ------------------------------------------------------------------------------ */
 
+/* Reads the beginning of a file without allocating. False when there is nothing to read. */
+static inline bool read_beginning(const char *path, char *text, size_t capacity) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, capacity - 1);
+    if (fd >= 0)
+        close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
 /* Resident memory, read without allocating. */
 static inline size_t resident_bytes(void) {
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (length <= 0)
+    if (!read_beginning("/proc/self/statm", text, sizeof text))
         return 0;
-    text[length] = '\0';
     const char *resident = strchr(text, ' ');
     return resident ? strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }

@@ -115,13 +115,8 @@ static int failures_of_child(void *unused) {
 
 static size_t count_of_threads(void) {
     char text[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (length <= 0)
+    if (!read_beginning("/proc/self/status", text, sizeof text))
         return 0;
-    text[length] = '\0';
     const char *threads = strstr(text, "Threads:");
     return threads == NULL ? 0 : strtoul(threads + strlen("Threads:"), NULL, 10);
 }
