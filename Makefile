@@ -27,11 +27,11 @@ ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
-C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] tests/vm/*/*.[ch])
+C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] harness/lab/*.[ch] harness/lab/plugin/*.[ch])
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
-SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh tests/vm/*.sh tests/vm/*/*.sh tests/cli/*.bats) .ci/run
+SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh tests/lab/*.sh tests/cli/*.bats) .ci/run
 
-.PHONY: all check check-vm check-vm-full vm-matrix vm-locality bench-alloc lint format clean help
+.PHONY: all check check-vm check-vm-full vm-matrix lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -109,16 +109,16 @@ check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/ubsan/numa_alloc.so ## Ru
 	tests/run.sh
 
 check-vm: all $(BUILD)/tests/refuse ## Boot a two-node virtual machine and test placement and a small sweep in it
-	tests/vm/check.sh
+	tests/lab/check.sh
 
 check-vm-full: all $(BUILD)/tests/refuse ## Every policy's placement on 2- and 3-node machines, Linux 6.1 and 6.12
-	tests/vm/check.sh --full
+	tests/lab/check.sh --full
 
 vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
-	tests/vm/matrix.sh
+	tests/lab/matrix.sh
 
-vm-locality: all ## Count remote line fetches under every allocator in a virtual machine; prints a table
-	tests/vm/locality.sh
+lab-locality: all ## Count remote line fetches under every allocator in a virtual machine; prints a table
+	tests/lab/locality.sh
 
 bench-alloc: all ## Compare allocators: bench/allocs and real programs under each, in turns (PEERS=name=path.so,...)
 	/usr/bin/python3 bench/bench_alloc.py

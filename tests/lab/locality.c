@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "count_mark.h"
+#include "../../harness/lab/count_mark.h"
 #include "guest.h"
 
 enum { NODES = 2, THREADS = 4, LINE_BYTES = 64, MAX_BLOCK_BYTES = 1008 };

@@ -6,11 +6,11 @@ cd "$(dirname "$0")/../.."
 
 usage() {
     cat <<'END'
-Usage: tests/vm/check.sh [--full] [VM_OPTION...]
+Usage: tests/lab/check.sh [--full] [VM_OPTION...]
 Without --full: two nodes under Linux 6.1, a choice of policies; under 5 minutes. With it: every policy, on two
 nodes and on three (one without CPUs), under Linux 6.1 and 6.12 (which has weighted interleave of its own).
 The rest are options of vm.sh, such as --console FILE or --accel kvm; --topology and --kernel limit --full to
-one machine. NUMA_ALLOC_VM_TIMEOUT: seconds that each machine may take (default 900).
+one machine. NUMA_LAB_TIMEOUT: seconds that each machine may take (default 900).
 END
 }
 
@@ -32,10 +32,10 @@ for built in alloc/numa_alloc.so bench/latency bench/bandwidth build/tests/refus
         exit 1
     }
 done
-mkdir -p build/vm
+mkdir -p build/lab
 for program in placement shares mappings mapped; do
     "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread \
-        -o build/vm/$program tests/vm/$program.c
+        -o build/lab/$program tests/lab/$program.c
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-check.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -46,7 +46,7 @@ in_machine() {
     local status=0 passed_here failed_here
     mkdir -p "$work/out"
     echo "== $topology, Linux ${kernel:-6.1}: $1"
-    tests/vm/vm.sh --topology "$topology" ${kernel:+--kernel "$kernel"} --timeout "${NUMA_ALLOC_VM_TIMEOUT:-900}" \
+    harness/lab.sh --topology "$topology" ${kernel:+--kernel "$kernel"} --timeout "${NUMA_LAB_TIMEOUT:-900}" \
         --out "$work/out" "${options[@]}" -- "$@" | tee "$work/tap" || status=$?
     passed_here=$(grep -c '^ok' "$work/tap" || true)
     failed_here=$(grep -c '^not ok' "$work/tap" || true)
@@ -59,9 +59,9 @@ in_machine() {
 
 for kernel in "${kernels[@]}"; do
     for topology in "${topologies[@]}"; do
-        [ "$topology" != 2-node ] || in_machine tests/vm/guest_check.sh build/vm/placement "$work/out"
-        in_machine tests/vm/guest_shares.sh build/vm "$extent"
-        in_machine tests/vm/guest_pages.sh build/vm build/tests/refuse
+        [ "$topology" != 2-node ] || in_machine tests/lab/guest_check.sh build/lab/placement "$work/out"
+        in_machine tests/lab/guest_shares.sh build/lab "$extent"
+        in_machine tests/lab/guest_pages.sh build/lab build/tests/refuse
     done
 done
 echo "took $((SECONDS - started)) s"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# `make vm-locality`: remote line fetches of allocation workloads under every allocator, counted in a virtual
+# `make lab-locality`: remote line fetches of allocation workloads under every allocator, counted in a virtual
 # machine of two nodes. Prints a Markdown table.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 usage() {
     cat <<'END'
-Usage: tests/vm/locality.sh [OPTION...] [-- VM_OPTION...]
-Counts, with tests/vm/plugin/count.c, the cache lines that CPUs fetch from the other node's memory in
-tests/vm/locality.c's workloads, under numa_alloc (NUMA_ALLOC_POLICY=local), glibc and whichever of jemalloc,
+Usage: tests/lab/locality.sh [OPTION...] [-- VM_OPTION...]
+Counts, with tests/lab/plugin/count.c, the cache lines that CPUs fetch from the other node's memory in
+tests/lab/locality.c's workloads, under numa_alloc (NUMA_ALLOC_POLICY=local), glibc and whichever of jemalloc,
 mimalloc and tcmalloc are installed. Prints a Markdown table of lines per operation.
 
   --workloads "NAME..."  not all of them
@@ -36,8 +36,8 @@ done
 [[ $rounds =~ ^[1-9][0-9]?$ ]] || { echo "locality: --rounds '$rounds': accepted are 1 to 99" >&2 && exit 2; }
 [ -r alloc/numa_alloc.so ] || { echo "locality: nothing is built here; run make first" >&2 && exit 2; }
 
-mkdir -p build/vm
-"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread -o build/vm/locality tests/vm/locality.c
+mkdir -p build/lab
+"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread -o build/lab/locality tests/lab/locality.c
 allocators=(glibc=)
 for peer in jemalloc=libjemalloc.so.2 mimalloc=libmimalloc.so.2 tcmalloc=libtcmalloc_minimal.so.4; do
     if ldconfig -p | grep -q "[[:space:]]${peer#*=} "; then
@@ -50,10 +50,10 @@ allocators+=(numa_alloc=alloc/numa_alloc.so)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-locality.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-tests/vm/vm.sh --timeout 3600 --count "$work/counted.csv" "${options[@]}" -- env NUMA_ALLOC_POLICY=local \
-    tests/vm/guest_locality.sh build/vm/locality "$rounds" "$workloads" "${allocators[@]}" >"$work/programs.csv" || {
+harness/lab.sh --timeout 3600 --count "$work/counted.csv" "${options[@]}" -- env NUMA_ALLOC_POLICY=local \
+    tests/lab/guest_locality.sh build/lab/locality "$rounds" "$workloads" "${allocators[@]}" >"$work/programs.csv" || {
     status=$?
     cat "$work/programs.csv" >&2
     exit "$status"
 }
-"$(command -v python3)" tests/vm/locality_table.py "$work/programs.csv" "$work/counted.csv" "${check[@]}"
+"$(command -v python3)" tests/lab/locality_table.py "$work/programs.csv" "$work/counted.csv" "${check[@]}"

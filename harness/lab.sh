@@ -3,17 +3,17 @@
 # files, and returns its exit status.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=tests/vm/topology.sh
-. "$here/topology.sh"
+# shellcheck source=harness/lab/topology.sh
+. "$here/lab/topology.sh"
 
 usage() {
     cat <<'END'
-Usage: tests/vm/vm.sh [OPTION...] -- COMMAND [ARGUMENT...]
+Usage: harness/lab.sh [OPTION...] -- COMMAND [ARGUMENT...]
 Runs COMMAND as root in a virtual machine of several memory nodes, in the current folder, with the host's
 files at the same paths, read-only. /tmp, /run and /var/tmp are empty and writable. Output and errors come
 out on standard output.
 
-  --topology NAME|FILE   the nodes, CPUs and distances: one of tests/vm/topologies/ (2-node, 3-node: the
+  --topology NAME|FILE   the nodes, CPUs and distances: one of tests/lab/topologies/ (2-node, 3-node: the
                          third without CPUs) or a file like those there (default 2-node)
   --kernel VERSION       Linux 6.1 or 6.12 of Debian (default 6.1). 6.12, which has the kernel's own weighted
                          interleave, runs under QEMU 10, which is downloaded if need be
@@ -25,13 +25,13 @@ out on standard output.
                          node and REMOTE ns from the other (both at least 500)
   --fetched FILE         with --pace: write the number of lines each CPU fetched from each node to FILE
   --count FILE           write the lines that each CPU fetched from each node to FILE, as CSV: of the sections
-                         that programs mark (tests/vm/count_mark.h), or else of all they did
+                         that programs mark (tests/lab/count_mark.h), or else of all they did
   --cache-size SIZE      with --count: of each CPU's cache, K or M (default 1M)
   --accel tcg|kvm        default tcg; kvm is fast, cannot pace, and hangs on some hosts
   --console FILE         keep the guest kernel's log in FILE
   --help                 this text
 
-Environment: NUMA_ALLOC_VM_KERNEL and NUMA_ALLOC_VM_MODULES name a kernel (vmlinuz) and its
+Environment: NUMA_LAB_KERNEL and NUMA_LAB_MODULES name a kernel (vmlinuz) and its
 /lib/modules/VERSION folder, used when no --kernel is given; otherwise Debian's is downloaded once to
 ~/.cache/numa_alloc. QEMU names the emulator (default qemu-system-x86_64, and for 6.12 one of version 10).
 
@@ -82,9 +82,9 @@ for seconds in "$timeout_s" "$boot_timeout_s"; do
 done
 [[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
     bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
-[ ! -r "$here/topologies/$topology.conf" ] || topology=$here/topologies/$topology.conf
+[ ! -r "$here/lab/topologies/$topology.conf" ] || topology=$here/lab/topologies/$topology.conf
 { [ -f "$topology" ] && [ -r "$topology" ]; } ||
-    bad_usage "--topology '$topology': no such file; by name there are: $(cd "$here/topologies" && echo * | sed 's/\.conf//g')"
+    bad_usage "--topology '$topology': no such file; by name there are: $(cd "$here/lab/topologies" && echo * | sed 's/\.conf//g')"
 topology_read "$topology" >/dev/null || bad_usage "--topology: $(topology_read "$topology")"
 [[ $memory_per_node =~ ^[1-9][0-9]{0,8}[KMG]$ ]] ||
     bad_usage "--memory-per-node '$memory_per_node': accepted is a number with K, M or G"
@@ -109,7 +109,7 @@ case "$out$PWD" in *$'\n'*) bad_usage "a folder name with a line break cannot be
 
 case "$kernel_version" in
 '' | [0-5].* | 6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
-*) qemu=${QEMU:-$("$here/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
+*) qemu=${QEMU:-$("$here/lab/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
 esac
 for tool in "$qemu" busybox cpio; do
     command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh vm"
@@ -117,7 +117,7 @@ done
 busybox=$(command -v busybox)
 ! LC_ALL=C ldd "$busybox" >/dev/null 2>&1 ||
     fail "$busybox is not statically linked; install busybox-static with: harness/setup.sh vm"
-kernel=$("$here/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
+kernel=$("$here/lab/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
 
 session=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-vm.XXXXXX")
 console=$session/console
@@ -149,7 +149,7 @@ make_initramfs() {
     local root=$session/initramfs
     mkdir -p "$root"/{bin,dev,proc,sys,vm}
     cp "$busybox" "$root/bin/busybox"
-    cp "$here/init.sh" "$root/init"
+    cp "$here/lab/init.sh" "$root/init"
     chmod 755 "$root/init"
     cp -r "$kernel/modules" "$root/vm/modules"
     git -C "$PWD" rev-parse --show-toplevel >"$root/vm/folders" 2>/dev/null || true
@@ -198,7 +198,7 @@ add_plugin() {
     shift
     major=$("$qemu" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p')
     "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
-        -DPLUGIN_VERSION=$((${major:-9} >= 9 ? 2 : 1)) -o "$session/$name.so" "$here/plugin/$name.c" ||
+        -DPLUGIN_VERSION=$((${major:-9} >= 9 ? 2 : 1)) -o "$session/$name.so" "$here/lab/plugin/$name.c" ||
         fail "cannot build the plugin '$name'"
     words=$(printf ':%s' "${topology_cpu_nodes[@]}")
     arguments+=(-plugin "$listed/$name.so,nodes=${#topology_cpus[@]},node_bytes=$node_bytes,cpu_nodes=${words#:}$(printf ',%s' "$@")")

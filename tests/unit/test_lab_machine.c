@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/vm/plugin/machine_model.h"
+#include "harness/lab/plugin/machine_model.h"
 
 enum { CACHE_BYTES = 128 << 10, SETS = CACHE_BYTES / (CACHE_WAYS << LINE_SHIFT) };
 

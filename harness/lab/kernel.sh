@@ -4,10 +4,10 @@
 # $1: wanted version, such as 6.1 or 6.12; without it 6.1, or what the archive has instead.
 set -euo pipefail
 what="guest kernel"
-# shellcheck source=tests/vm/debian.sh
+# shellcheck source=harness/lab/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 version=${1:-}
-hint="or name your own: NUMA_ALLOC_VM_KERNEL=/path/vmlinuz NUMA_ALLOC_VM_MODULES=/lib/modules/VERSION"
+hint="or name your own: NUMA_LAB_KERNEL=/path/vmlinuz NUMA_LAB_MODULES=/lib/modules/VERSION"
 
 # What a guest needs before it can mount the host's files. One that is built in has no file: no error.
 modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
@@ -34,11 +34,11 @@ assemble() {
 }
 
 # Without a version given, a kernel of the user's own goes before any other.
-if [ -z "$version" ] && [ -n "${NUMA_ALLOC_VM_KERNEL:-}" ]; then
-    [ -r "$NUMA_ALLOC_VM_KERNEL" ] || die "cannot read NUMA_ALLOC_VM_KERNEL='$NUMA_ALLOC_VM_KERNEL'"
-    [ -d "${NUMA_ALLOC_VM_MODULES:-}" ] ||
-        die "NUMA_ALLOC_VM_MODULES='${NUMA_ALLOC_VM_MODULES:-}' is no folder; it is the kernel's /lib/modules/VERSION"
-    assemble "$NUMA_ALLOC_VM_KERNEL" "$NUMA_ALLOC_VM_MODULES" "$work/kernel"
+if [ -z "$version" ] && [ -n "${NUMA_LAB_KERNEL:-}" ]; then
+    [ -r "$NUMA_LAB_KERNEL" ] || die "cannot read NUMA_LAB_KERNEL='$NUMA_LAB_KERNEL'"
+    [ -d "${NUMA_LAB_MODULES:-}" ] ||
+        die "NUMA_LAB_MODULES='${NUMA_LAB_MODULES:-}' is no folder; it is the kernel's /lib/modules/VERSION"
+    assemble "$NUMA_LAB_KERNEL" "$NUMA_LAB_MODULES" "$work/kernel"
     rm -rf "$cache/own"
     publish "$work/kernel" own
     echo "$cache/own"

@@ -3,7 +3,7 @@
 # downloaded and unpacked once into the user's cache, not installed. Linux 6.12 needs it.
 set -euo pipefail
 what="QEMU 10"
-# shellcheck source=tests/vm/debian.sh
+# shellcheck source=harness/lab/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 # The major version of a QEMU, or nothing.

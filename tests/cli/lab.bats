@@ -21,28 +21,28 @@ refuses() {
 
 topology() { # stdin: its text
     cat >"$BATS_TEST_TMPDIR/topology"
-    refuses "$1" tests/vm/vm.sh --topology "$BATS_TEST_TMPDIR/topology" -- true
+    refuses "$1" harness/lab.sh --topology "$BATS_TEST_TMPDIR/topology" -- true
 }
 
 @test "vm.sh refuses what it cannot read" {
-    refuses "no command" tests/vm/vm.sh
-    refuses "unknown option '--bogus'" tests/vm/vm.sh --bogus -- true
-    refuses "--kernel needs a value" tests/vm/vm.sh --kernel
-    refuses "--kernel 'new'" tests/vm/vm.sh --kernel new -- true
-    refuses "--topology 'none-such'" tests/vm/vm.sh --topology none-such -- true
-    refuses "2-node 3-node" tests/vm/vm.sh --topology none-such -- true
-    refuses "'0' is no number of seconds" tests/vm/vm.sh --timeout 0 -- true
-    refuses "--memory-per-node '1T'" tests/vm/vm.sh --memory-per-node 1T -- true
-    refuses "--pace '1000'" tests/vm/vm.sh --pace 1000 -- true
-    refuses "--fetched needs --pace" tests/vm/vm.sh --fetched /dev/null -- true
-    refuses "exclude each other" tests/vm/vm.sh --pace 1000,2000 --count /dev/null -- true
-    refuses "--cache-size '1G'" tests/vm/vm.sh --count /dev/null --cache-size 1G -- true
-    refuses "--count '/none-such/file'" tests/vm/vm.sh --count /none-such/file -- true
-    refuses "need --accel tcg" tests/vm/vm.sh --count /dev/null --accel kvm -- true
+    refuses "no command" harness/lab.sh
+    refuses "unknown option '--bogus'" harness/lab.sh --bogus -- true
+    refuses "--kernel needs a value" harness/lab.sh --kernel
+    refuses "--kernel 'new'" harness/lab.sh --kernel new -- true
+    refuses "--topology 'none-such'" harness/lab.sh --topology none-such -- true
+    refuses "2-node 3-node" harness/lab.sh --topology none-such -- true
+    refuses "'0' is no number of seconds" harness/lab.sh --timeout 0 -- true
+    refuses "--memory-per-node '1T'" harness/lab.sh --memory-per-node 1T -- true
+    refuses "--pace '1000'" harness/lab.sh --pace 1000 -- true
+    refuses "--fetched needs --pace" harness/lab.sh --fetched /dev/null -- true
+    refuses "exclude each other" harness/lab.sh --pace 1000,2000 --count /dev/null -- true
+    refuses "--cache-size '1G'" harness/lab.sh --count /dev/null --cache-size 1G -- true
+    refuses "--count '/none-such/file'" harness/lab.sh --count /none-such/file -- true
+    refuses "need --accel tcg" harness/lab.sh --count /dev/null --accel kvm -- true
 }
 
 @test "vm.sh refuses more memory than the plugins can tell the nodes of" {
-    refuses "at most 2G" tests/vm/vm.sh --topology 3-node --count /dev/null -- true
+    refuses "at most 2G" harness/lab.sh --topology 3-node --count /dev/null -- true
 }
 
 @test "vm.sh says which line of a topology is wrong" {
@@ -57,6 +57,6 @@ topology() { # stdin: its text
 }
 
 @test "locality.sh refuses what it cannot read" {
-    refuses "--rounds 'x'" tests/vm/locality.sh --rounds x
-    refuses "unknown option '--bogus'" tests/vm/locality.sh --bogus
+    refuses "--rounds 'x'" tests/lab/locality.sh --rounds x
+    refuses "unknown option '--bogus'" tests/lab/locality.sh --bogus
 }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/vm/plugin/pace_model.h"
+#include "harness/lab/plugin/pace_model.h"
 
 static void an_early_access_waits_one_latency_after_the_previous(void **state) {
     uint64_t owed = 0;
