@@ -1,127 +1,327 @@
 #!/usr/bin/env bash
-# Boots a machine of several memory nodes under QEMU's emulator, runs one command there on the host's own
-# files, and returns its exit status.
+# A machine of several memory nodes, on any machine: boots one under QEMU's emulator, runs one command there
+# on the host's own files, and returns its exit status.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=harness/lab/topology.sh
-. "$here/lab/topology.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+root=${here%/*}
+parts=$here/lab
 
 usage() {
     cat <<'END'
-Usage: harness/lab.sh [OPTION...] -- COMMAND [ARGUMENT...]
+Usage: harness/lab.sh [OPTION...] [-- COMMAND [ARGUMENT...]]
 Runs COMMAND as root in a virtual machine of several memory nodes, in the current folder, with the host's
-files at the same paths, read-only. /tmp, /run and /var/tmp are empty and writable. Output and errors come
-out on standard output.
+files at the same paths, read-only; without COMMAND, a shell. This project's results/ and the folders of
+--share are writable inside and keep what is written; /tmp, /run and /var/tmp are empty, writable, and gone
+with the machine. COMMAND's output and errors come out on standard output as they are printed; it has no
+standard input. A line that a program fetches from memory takes the time that the topology says.
 
-  --topology NAME|FILE   the nodes, CPUs and distances: one of tests/lab/topologies/ (2-node, 3-node: the
-                         third without CPUs) or a file like those there (default 2-node)
+  --topology NAME|FILE   the machine: one of harness/lab/topologies/ or a file like those (default 2-socket):
+                           2-socket      two nodes of two CPUs
+                           2-socket-cxl  and a third without CPUs
+                           memoryless    three nodes of a CPU, one without memory
+                           snc2x2        two sockets of two nodes
+                           8-node        two groups of four nodes, two hops between them
+                           liar          two nodes, and firmware that says the opposite of what is so
+  --pace FILE            latency and bandwidth other than the topology's: a file with those two blocks
+  --no-pace              memory as fast as the emulator is; programs run 2 to 10 times faster
+  --count[=FILE]         count the lines that each CPU fetches from each node: CSV to FILE, or to standard
+                         error at the end. Of the sections that programs mark (harness/lab/count_mark.h), or
+                         else of everything
+  --cache-size SIZE      of the cache that each CPU has in front of paced or counted memory, K or M
+                         (default 256K); a benchmark's memory should be 8 times that, such as --size 4M
+  --share DIR            an existing folder that is writable inside, at the same path; may be repeated
   --kernel VERSION       Linux 6.1 or 6.12 of Debian (default 6.1). 6.12, which has the kernel's own weighted
                          interleave, runs under QEMU 10, which is downloaded if need be
-  --out DIR              an existing folder that is writable inside, at the same path
-  --timeout SECONDS      end the machine after this long (default 300)
+  --arch amd64|arm64     the machine's architecture (default amd64). arm64 has Debian's programs and this
+                         project cross-built for it, instead of the host's; see harness/setup.sh arm64
+  --timeout SECONDS      end the machine after this long (default 3600; none for a shell)
   --boot-timeout SECONDS longest wait until the command starts (default 120)
-  --memory-per-node SIZE K, M or G (default 1G)
-  --pace LOCAL,REMOTE    make each line fetched from memory by a program take LOCAL ns from the CPU's own
-                         node and REMOTE ns from the other (both at least 500)
-  --fetched FILE         with --pace: write the number of lines each CPU fetched from each node to FILE
-  --count FILE           write the lines that each CPU fetched from each node to FILE, as CSV: of the sections
-                         that programs mark (tests/lab/count_mark.h), or else of all they did
-  --cache-size SIZE      with --count: of each CPU's cache, K or M (default 1M)
-  --accel tcg|kvm        default tcg; kvm is fast, cannot pace, and hangs on some hosts
+  --accel tcg|kvm        default tcg; kvm is fast, cannot pace or count, and hangs on some hosts
   --console FILE         keep the guest kernel's log in FILE
   --help                 this text
 
-Environment: NUMA_LAB_KERNEL and NUMA_LAB_MODULES name a kernel (vmlinuz) and its
-/lib/modules/VERSION folder, used when no --kernel is given; otherwise Debian's is downloaded once to
-~/.cache/numa_alloc. QEMU names the emulator (default qemu-system-x86_64, and for 6.12 one of version 10).
+Environment: NUMA_LAB_KERNEL and NUMA_LAB_MODULES name a kernel (vmlinuz) and its /lib/modules/VERSION folder,
+used when no --kernel is given; otherwise Debian's is downloaded once to ${XDG_CACHE_HOME:-~/.cache}/numa_alloc.
+QEMU names the emulator (default qemu-system-x86_64, and for 6.12 one of version 10). No root is needed.
 
 Exit status: COMMAND's; 2 bad usage; 124 ended by a time limit; 125 the machine failed.
 END
 }
 
 bad_usage() {
-    echo "vm: $*" >&2
+    echo "lab: $*" >&2
     exit 2
 }
 
 fail() {
-    echo "vm: $*" >&2
+    echo "lab: $*" >&2
     exit 125
 }
 
-out='' timeout_s=300 boot_timeout_s=120 memory_per_node=1G pace='' accel=tcg keep_console='' fetched=''
-topology=2-node kernel_version='' count='' cache_size=1M
-while [ $# -gt 0 ]; do
-    case "$1" in
-    --help | -h) usage && exit 0 ;;
-    --) shift && break ;;
-    --topology | --kernel | --out | --timeout | --boot-timeout | --memory-per-node | --pace | --fetched | --count | --cache-size | --accel | --console)
-        [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
+topology=2-socket pace='' paced=1 count='' counted=0 cache_size=256K shares=() kernel_version='' arch=amd64
+timeout_s='' boot_timeout_s=120 accel=tcg keep_console=''
+
+parse_options() {
+    while [ $# -gt 0 ]; do
         case "$1" in
-        --topology) topology=$2 ;;
-        --kernel) kernel_version=$2 ;;
-        --out) out=$2 ;;
-        --timeout) timeout_s=$2 ;;
-        --boot-timeout) boot_timeout_s=$2 ;;
-        --memory-per-node) memory_per_node=$2 ;;
-        --pace) pace=$2 ;;
-        --fetched) fetched=$2 ;;
-        --count) count=$2 ;;
-        --cache-size) cache_size=$2 ;;
-        --accel) accel=$2 ;;
-        --console) keep_console=$2 ;;
+        --help | -h) usage && exit 0 ;;
+        --) shift && break ;;
+        --no-pace) paced=0 ;;
+        --count) counted=1 ;;
+        --count=?*) counted=1 count=${1#*=} ;;
+        --topology | --kernel | --arch | --pace | --cache-size | --share | --timeout | --boot-timeout | --accel | --console)
+            [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
+            case "$1" in
+            --topology) topology=$2 ;;
+            --kernel) kernel_version=$2 ;;
+            --arch) arch=$2 ;;
+            --pace) pace=$2 ;;
+            --cache-size) cache_size=$2 ;;
+            --share) shares+=("$2") ;;
+            --timeout) timeout_s=$2 ;;
+            --boot-timeout) boot_timeout_s=$2 ;;
+            --accel) accel=$2 ;;
+            --console) keep_console=$2 ;;
+            esac
+            shift
+            ;;
+        *) bad_usage "unknown option '$1'; the command comes after --, see --help" ;;
         esac
-        shift 2
+        shift
+    done
+    command_line=("$@")
+}
+
+check_options() {
+    local file
+    : "${timeout_s:=$([ ${#command_line[@]} -eq 0 ] && [ -t 0 ] && echo 999999 || echo 3600)}"
+    for file in "$timeout_s" "$boot_timeout_s"; do
+        [[ $file =~ ^[1-9][0-9]{0,5}$ ]] || bad_usage "'$file' is no number of seconds"
+    done
+    [[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
+        bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
+    [[ $arch = amd64 || $arch = arm64 ]] || bad_usage "--arch '$arch': accepted are amd64 and arm64"
+    [[ $cache_size =~ ^[1-9][0-9]{0,5}[KM]$ ]] ||
+        bad_usage "--cache-size '$cache_size': accepted is a number with K or M"
+    [ -z "$pace" ] || [ "$paced" -eq 1 ] || bad_usage "--pace and --no-pace exclude each other"
+    case "$accel" in
+    tcg) ;;
+    kvm)
+        [ "$counted" -eq 0 ] && [ -z "$pace" ] && paced=0
+        [ "$paced" -eq 0 ] || bad_usage "--pace and --count need --accel tcg"
         ;;
-    *) bad_usage "unknown option '$1'; the command comes after --, see --help" ;;
+    *) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
     esac
-done
-[ $# -gt 0 ] || bad_usage "no command after --; see --help"
-for seconds in "$timeout_s" "$boot_timeout_s"; do
-    [[ $seconds =~ ^[1-9][0-9]{0,5}$ ]] || bad_usage "'$seconds' is no number of seconds"
-done
-[[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
-    bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
-[ ! -r "$here/lab/topologies/$topology.conf" ] || topology=$here/lab/topologies/$topology.conf
-{ [ -f "$topology" ] && [ -r "$topology" ]; } ||
-    bad_usage "--topology '$topology': no such file; by name there are: $(cd "$here/lab/topologies" && echo * | sed 's/\.conf//g')"
-topology_read "$topology" >/dev/null || bad_usage "--topology: $(topology_read "$topology")"
-[[ $memory_per_node =~ ^[1-9][0-9]{0,8}[KMG]$ ]] ||
-    bad_usage "--memory-per-node '$memory_per_node': accepted is a number with K, M or G"
-[[ -z $pace || $pace =~ ^[1-9][0-9]{2,6},[1-9][0-9]{2,6}$ ]] ||
-    bad_usage "--pace '$pace': accepted is LOCAL_NS,REMOTE_NS, such as 1000,1800"
-[ -z "$pace" ] || { [ "${pace%,*}" -ge 500 ] && [ "${pace#*,}" -ge 500 ]; } ||
-    bad_usage "--pace '$pace': below 500 ns the emulator itself is slower than the memory"
-[ -z "$fetched" ] || [ -n "$pace" ] || bad_usage "--fetched needs --pace"
-[ -z "$count" ] || [ -z "$pace" ] || bad_usage "--count and --pace exclude each other"
-[[ $cache_size =~ ^[1-9][0-9]{0,5}[KM]$ ]] || bad_usage "--cache-size '$cache_size': accepted is a number with K or M"
-if [ -n "$count" ] && ! { : >"$count"; } 2>/dev/null; then bad_usage "--count '$count' cannot be written"; fi
-case "$accel" in
-tcg) accel=tcg,thread=multi ;;
-kvm) [ -z "$pace$count" ] || bad_usage "--pace and --count need --accel tcg" ;;
-*) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
-esac
-if [ -n "$out" ]; then
-    if ! [ -d "$out" ] || ! [ -w "$out" ]; then bad_usage "--out '$out' is no writable folder"; fi
-    out=$(cd "$out" && pwd -P)
-fi
-case "$out$PWD" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
+    check_files
+}
 
-case "$kernel_version" in
-'' | [0-5].* | 6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
-*) qemu=${QEMU:-$("$here/lab/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
-esac
-for tool in "$qemu" busybox cpio; do
-    command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh vm"
-done
-busybox=$(command -v busybox)
-! LC_ALL=C ldd "$busybox" >/dev/null 2>&1 ||
-    fail "$busybox is not statically linked; install busybox-static with: harness/setup.sh vm"
-kernel=$("$here/lab/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
+check_files() {
+    local i wrong
+    [ ! -r "$parts/topologies/$topology.conf" ] || topology=$parts/topologies/$topology.conf
+    { [ -f "$topology" ] && [ -r "$topology" ]; } ||
+        bad_usage "--topology '$topology': no such file; by name there are: $(cd "$parts/topologies" && echo * | sed 's/\.conf//g')"
+    [ -z "$pace" ] || { [ -f "$pace" ] && [ -r "$pace" ]; } || bad_usage "--pace '$pace': no such file"
+    wrong=$(derive --json 2>&1 >/dev/null) || bad_usage "$wrong"
+    if [ -n "$count" ] && ! { : >"$count"; } 2>/dev/null; then bad_usage "--count='$count' cannot be written"; fi
+    for i in "${!shares[@]}"; do
+        { [ -d "${shares[i]}" ] && [ -w "${shares[i]}" ]; } || bad_usage "--share '${shares[i]}' is no writable folder"
+        shares[i]=$(cd "${shares[i]}" && pwd -P)
+    done
+    [ ! -w "$root/results" ] || shares+=("$root/results")
+    case "${shares[*]}$PWD$root" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
+}
 
-session=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-vm.XXXXXX")
-console=$session/console
-qemu_pid=''
+# What follows from the topology. The rest are options of topology.py.
+derive() {
+    local python=/usr/bin/python3
+    [ -x "$python" ] || python=python3
+    "$python" "$parts/topology.py" "$topology" --arch "$arch" ${pace:+--pace "$pace"} "$@"
+}
+
+# Sets qemu, kernel and busybox.
+find_tools() {
+    local tool
+    case "$arch:$kernel_version" in
+    amd64: | amd64:[0-5].* | amd64:6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
+    amd64:*) qemu=${QEMU:-$("$parts/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
+    esac
+    for tool in "$qemu" busybox cpio; do
+        command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh vm"
+    done
+    busybox=$(command -v busybox)
+    ! LC_ALL=C ldd "$busybox" >/dev/null 2>&1 ||
+        fail "$busybox is not statically linked; install busybox-static with: harness/setup.sh vm"
+    kernel=$("$parts/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
+}
+
+# What the guest runs, as a script for bash.
+write_command() {
+    echo 'export HOME=/tmp/home LANG=C.UTF-8'
+    printf 'export PATH=%q NUMA_LAB_TOPOLOGY=%q TERM=%q\n' "$PATH" "$topology" \
+        "$([ "$interactive" -eq 1 ] && echo "${TERM:-dumb}" || echo dumb)"
+    # The guest's root is not the owner of the checkout; git asks to be told that this is meant.
+    echo 'export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"'
+    printf 'cd %q || exit 125\n' "$(pwd -P)"
+    if [ ${#command_line[@]} -gt 0 ]; then
+        printf 'exec'
+        printf ' %q' "${command_line[@]}"
+        echo
+    elif [ "$interactive" -eq 1 ]; then
+        stty -F /dev/tty size | sed 's/\(.*\) \(.*\)/stty rows \1 cols \2/'
+        printf 'PS1=%q exec bash --norc -i\n' "lab $(basename "$topology" .conf):\\W# "
+    else
+        cat # what to run came on standard input
+    fi
+}
+
+# The initramfs: busybox, the modules, and what to run.
+make_initramfs() {
+    local folder=$session/initramfs
+    mkdir -p "$folder"/{bin,dev,proc,sys,vm}
+    cp "$busybox" "$folder/bin/busybox"
+    cp "$parts/init.sh" "$folder/init"
+    chmod 755 "$folder/init"
+    cp -r "$kernel/modules" "$folder/vm/modules"
+    {
+        git -C "$PWD" rev-parse --show-toplevel 2>/dev/null || true
+        echo "$root"
+        pwd -P
+    } | awk '!seen[$0]++' >"$folder/vm/folders"
+    printf '%s\n' "${shares[@]}" >"$folder/vm/shares"
+    echo "$interactive" >"$folder/vm/interactive"
+    write_command >"$folder/vm/command"
+    (cd "$folder" && find . -print0 | cpio --null --quiet -o -H newc -R 0:0) >"$session/initrd" ||
+        fail "cannot make the initramfs"
+}
+
+# QEMU's option lists take a comma doubled.
+listed() {
+    printf '%s' "${1//,/,,}"
+}
+
+# $1: folder, $2: tag, $3: more options.
+share() {
+    printf 'local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s' "$(listed "$1")" "$2" "$3"
+}
+
+make_arguments() {
+    local machine i session_listed
+    session_listed=$(listed "$session")
+    mapfile -t machine < <(derive --qemu)
+    # shellcheck disable=SC2054 # the commas are QEMU's
+    arguments=(
+        -nodefaults -no-user-config -display none -monitor none -no-reboot
+        -machine "q35$(grep -qE '^hmat +on' "$topology" && echo ,hmat=on)" -cpu max,la57=off
+        -accel "$([ "$accel" = kvm ] && echo kvm || echo tcg,thread=multi)"
+        "${machine[@]}"
+        -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
+        -append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
+        -chardev "file,id=console,path=$session_listed/console" -serial chardev:console
+        -chardev "stdio,id=output,signal=off" -serial chardev:output
+        -chardev "file,id=status,path=$session_listed/status" -serial chardev:status
+        -virtfs "$(share / hostroot ,readonly=on)"
+    )
+    for i in "${!shares[@]}"; do
+        arguments+=(-virtfs "$(share "${shares[i]}" "share$i" '')")
+    done
+    [ "$paced$counted" = 00 ] || derive --table --qemu-major "$(qemu_major)" >"$session/machine"
+    [ "$paced" -eq 0 ] || add_plugin pace "$session_listed"
+    [ "$counted" -eq 0 ] || add_plugin count "$session_listed"
+}
+
+qemu_major() {
+    "$qemu" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p'
+}
+
+# Builds and names a plugin. Each version of QEMU's plugin interface is refused by the emulators of the other.
+# $1: its name, $2: the session's folder, for QEMU.
+add_plugin() {
+    local kilobytes=${cache_size%[KM]}
+    [ "${cache_size: -1}" = K ] || kilobytes=$((kilobytes << 10))
+    command -v "${CC:-gcc}" >/dev/null || fail "${CC:-gcc} is not installed; install it with: harness/setup.sh"
+    "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
+        -DPLUGIN_VERSION=$(($(qemu_major) >= 9 ? 2 : 1)) -o "$session/$1.so" "$parts/plugin/$1.c" ||
+        fail "cannot build the plugin '$1'"
+    arguments+=(-plugin "$2/$1.so,machine=$2/machine,report=$2/$1.csv,cache_bytes=$((kilobytes << 10))")
+}
+
+# Sets reason when the machine had to be ended.
+run_machine() {
+    local started=$SECONDS elapsed saved_terminal=''
+    reason=''
+    if [ "$interactive" -eq 1 ]; then
+        saved_terminal=$(stty -F /dev/tty -g)
+        # shellcheck disable=SC2064 # as it is now
+        trap "stty -F /dev/tty '$saved_terminal'; clean_up" EXIT
+        stty -F /dev/tty raw -echo
+        exec 3</dev/tty
+    else
+        exec 3</dev/null
+    fi
+    # Through cat, because QEMU makes its standard output non-blocking for everyone who shares it.
+    mkfifo "$session/output"
+    cat "$session/output" &
+    output_pid=$!
+    # `timeout` is the backstop for the case that this script is killed and cannot end the machine itself.
+    timeout --foreground --kill-after=5 $((timeout_s + 30)) "$qemu" "${arguments[@]}" \
+        <&3 >"$session/output" 2>"$session/errors" &
+    qemu_pid=$!
+    while kill -0 "$qemu_pid" 2>/dev/null; do
+        elapsed=$((SECONDS - started))
+        if [ "$elapsed" -ge "$timeout_s" ]; then
+            reason="ended the machine: the command did not finish within $timeout_s s"
+        elif [ "$elapsed" -ge "$boot_timeout_s" ] && ! grep -q 'numa_lab: ready' "$console" 2>/dev/null; then
+            reason="ended the machine: it did not boot within $boot_timeout_s s"
+        fi
+        if [ -n "$reason" ]; then
+            kill "$qemu_pid" 2>/dev/null || true
+            break
+        fi
+        sleep 0.2
+    done
+    wait "$qemu_pid" 2>/dev/null || true
+    qemu_pid=''
+    wait "$output_pid" || true
+    [ -z "$saved_terminal" ] || stty -F /dev/tty "$saved_terminal"
+}
+
+last_line() {
+    tr -d '\r' <"$1" | grep -v '^[[:space:]]*$' | tail -n 1
+}
+
+# Says what went wrong with the machine, or sets status, the command's.
+judge() {
+    touch "$console" "$session/status" "$session/errors" # QEMU may have failed before it made them
+    if grep -q 'Kernel panic' "$console"; then
+        fail "the guest's kernel panicked: $(tr -d '\r' <"$console" | grep -m 1 -o 'Kernel panic.*')"
+    fi
+    if [ -n "$reason" ]; then
+        echo "lab: $reason (last line of its log: $(last_line "$console"))" >&2
+        exit 124
+    fi
+    if [ -s "$session/errors" ] && [ ! -s "$session/status" ]; then
+        fail "QEMU failed: $(last_line "$session/errors")"
+    fi
+    status=$(tr -dc 0-9 <"$session/status")
+    [ -n "$status" ] ||
+        fail "the machine stopped before the command ended (last line of its log: $(last_line "$console"))"
+    if grep -q '^numa_lab: cannot' "$console"; then
+        fail "$(tr -d '\r' <"$console" | sed -n 's/^numa_lab: //p' | tail -n 1)"
+    fi
+}
+
+# A host that is busy, or too slow, makes memory slower than the topology says.
+warn_of_lateness() {
+    [ -s "$session/pace.csv" ] || return 0
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+        { lines += $column["demand_lines"] + $column["stream_lines"]; late += $column["late_lines"] }
+        END {
+            if (lines > 0 && late > 0.1 * lines)
+                printf "lab: %.0f %% of %d lines came later than paced: this host is busy, or slower than the topology needs\n",
+                    100 * late / lines, lines
+        }' "$session/pace.csv" >&2
+}
+
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
     if [ -n "$qemu_pid" ] && kill -0 "$qemu_pid" 2>/dev/null; then
@@ -130,130 +330,24 @@ clean_up() {
     fi
     rm -rf "$session"
 }
+
+parse_options "$@"
+check_options
+interactive=0
+if [ ${#command_line[@]} -eq 0 ] && [ -t 0 ]; then interactive=1; fi
+find_tools
+session=$(mktemp -d "${TMPDIR:-/tmp}/numa_lab.XXXXXX")
+console=$session/console qemu_pid=''
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-# Bytes of a size such as 512M.
-size_bytes() {
-    local number=${1%[KMG]}
-    case "$1" in *K) echo $((number << 10)) ;; *M) echo $((number << 20)) ;; *G) echo $((number << 30)) ;; esac
-}
-node_bytes=$(size_bytes "$memory_per_node")
-# Above this a q35 machine moves memory to 4 GiB, and a node's addresses are no longer one range.
-[ -z "$pace$count" ] || [ $((node_bytes * ${#topology_cpus[@]})) -le $((2 << 30)) ] ||
-    bad_usage "--pace and --count work with at most 2G of memory, not ${#topology_cpus[@]} nodes of $memory_per_node"
-
-# The initramfs: busybox, the modules, and what to run.
-make_initramfs() {
-    local root=$session/initramfs
-    mkdir -p "$root"/{bin,dev,proc,sys,vm}
-    cp "$busybox" "$root/bin/busybox"
-    cp "$here/lab/init.sh" "$root/init"
-    chmod 755 "$root/init"
-    cp -r "$kernel/modules" "$root/vm/modules"
-    git -C "$PWD" rev-parse --show-toplevel >"$root/vm/folders" 2>/dev/null || true
-    pwd -P >>"$root/vm/folders"
-    : >"$root/vm/out"
-    [ -z "$out" ] || echo "$out" >"$root/vm/out"
-    {
-        echo 'export HOME=/tmp/home LANG=C.UTF-8 TERM=dumb'
-        printf 'export PATH=%q\n' "$PATH"
-        # The guest's root is not the owner of the checkout; git asks to be told that this is meant.
-        echo 'export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"'
-        printf 'cd %q || exit 125\nexec' "$(pwd -P)"
-        printf ' %q' "$@"
-        echo
-    } >"$root/vm/command"
-    (cd "$root" && find . -print0 | cpio --null --quiet -o -H newc -R 0:0) >"$session/initrd" ||
-        fail "cannot make the initramfs"
-}
-make_initramfs "$@"
-
-# QEMU's option lists take a comma doubled.
-share() {
-    printf 'local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s' "${1//,/,,}" "$2" "$3"
-}
-listed=${session//,/,,}
-
-mapfile -t machine < <(topology_options "$node_bytes")
-# shellcheck disable=SC2054 # the commas are QEMU's
-arguments=(
-    -nodefaults -no-user-config -display none -monitor none -no-reboot
-    -machine q35 -accel "$accel" -cpu max,la57=off
-    "${machine[@]}"
-    -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
-    -append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
-    -chardev "file,id=console,path=$listed/console" -serial chardev:console
-    -chardev "stdio,id=output,signal=off" -serial chardev:output
-    -chardev "file,id=status,path=$listed/status" -serial chardev:status
-    -virtfs "$(share / hostroot ,readonly=on)"
-)
-[ -z "$out" ] || arguments+=(-virtfs "$(share "$out" out '')")
-
-# Builds and names a plugin. Each version of QEMU's plugin interface is refused by the emulators of the other.
-# $1: its name, the rest: its options besides the machine's.
-add_plugin() {
-    local name=$1 major words
-    shift
-    major=$("$qemu" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p')
-    "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
-        -DPLUGIN_VERSION=$((${major:-9} >= 9 ? 2 : 1)) -o "$session/$name.so" "$here/lab/plugin/$name.c" ||
-        fail "cannot build the plugin '$name'"
-    words=$(printf ':%s' "${topology_cpu_nodes[@]}")
-    arguments+=(-plugin "$listed/$name.so,nodes=${#topology_cpus[@]},node_bytes=$node_bytes,cpu_nodes=${words#:}$(printf ',%s' "$@")")
-}
-[ -z "$pace" ] || add_plugin pace "local_ns=${pace%,*}" "remote_ns=${pace#*,}" "report=$listed/fetched"
-[ -z "$count" ] || add_plugin count "cache_bytes=$(size_bytes "$cache_size")" "report=$listed/counted"
-
-# Through cat, because QEMU makes its standard output non-blocking for everyone who shares it.
-mkfifo "$session/output"
-cat "$session/output" &
-output_pid=$!
-# `timeout` is the backstop for the case that this script is killed and cannot end the machine itself.
-timeout --kill-after=5 $((timeout_s + 30)) "$qemu" "${arguments[@]}" \
-    </dev/null >"$session/output" 2>"$session/errors" &
-qemu_pid=$!
-
-reason=''
-started=$SECONDS
-while kill -0 "$qemu_pid" 2>/dev/null; do
-    elapsed=$((SECONDS - started))
-    if [ "$elapsed" -ge "$timeout_s" ]; then
-        reason="ended the machine: the command did not finish within $timeout_s s"
-    elif [ "$elapsed" -ge "$boot_timeout_s" ] && ! grep -q 'numa_alloc-vm: ready' "$console" 2>/dev/null; then
-        reason="ended the machine: it did not boot within $boot_timeout_s s"
-    fi
-    if [ -n "$reason" ]; then
-        kill "$qemu_pid" 2>/dev/null || true
-        break
-    fi
-    sleep 0.2
-done
-wait "$qemu_pid" 2>/dev/null || true
-qemu_pid=''
-wait "$output_pid" || true
-
-[ -z "$keep_console" ] || cp "$console" "$keep_console"
-touch "$console" "$session/status" # QEMU may have failed before it made them
-last_line() {
-    tr -d '\r' <"$1" | grep -v '^[[:space:]]*$' | tail -n 1
-}
-if grep -q 'Kernel panic' "$console"; then
-    fail "the guest's kernel panicked: $(tr -d '\r' <"$console" | grep -m 1 'Kernel panic')"
+make_initramfs
+make_arguments
+run_machine
+[ -z "$keep_console" ] || cp "$console" "$keep_console" || fail "cannot write --console '$keep_console'"
+judge
+warn_of_lateness
+if [ "$counted" -eq 1 ]; then
+    cp "$session/count.csv" "${count:-/dev/stderr}" || fail "cannot write --count='$count'"
 fi
-if [ -n "$reason" ]; then
-    echo "vm: $reason (last line of its log: $(last_line "$console"))" >&2
-    exit 124
-fi
-if [ -s "$session/errors" ] && [ ! -s "$session/status" ]; then
-    fail "QEMU failed: $(last_line "$session/errors")"
-fi
-status=$(tr -dc 0-9 <"$session/status")
-[ -n "$status" ] || fail "the machine stopped before the command ended (last line of its log: $(last_line "$console"))"
-if grep -q '^numa_alloc-vm: cannot' "$console"; then
-    fail "$(tr -d '\r' <"$console" | sed -n 's/^numa_alloc-vm: //p' | tail -n 1)"
-fi
-[ -z "$fetched" ] || cp "$session/fetched" "$fetched"
-[ -z "$count" ] || cp "$session/counted" "$count"
 exit "$status"

@@ -10,7 +10,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 
 finish() {
-    [ -z "$2" ] || echo "numa_alloc-vm: $2" >/dev/ttyS0
+    [ -z "$2" ] || echo "numa_lab: $2" >/dev/ttyS0
     echo "$1" >/dev/ttyS2
     sync
     poweroff -f
@@ -34,11 +34,12 @@ done
 mkdir -p /new/tmp/home /new/dev/shm /new/dev/pts
 mount -t tmpfs -o mode=1777 shm /new/dev/shm
 mount -t devpts pts /new/dev/pts
+mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
 ln -s /proc/self/fd /new/dev/fd
 ln -s /proc/self/fd/0 /new/dev/stdin
 ln -s /proc/self/fd/1 /new/dev/stdout
 ln -s /proc/self/fd/2 /new/dev/stderr
-hostname numa-alloc-vm
+hostname numa-lab
 ip link set lo up
 
 # The checkout may lie below a folder that is a tmpfs here.
@@ -46,21 +47,30 @@ while read -r folder; do
     mkdir -p "/new$folder" 2>/dev/null
     mount --bind "/host$folder" "/new$folder" || finish 125 "cannot show the folder $folder"
 done </vm/folders
-if [ -s /vm/out ]; then
-    read -r out </vm/out
-    mkdir -p "/new$out" 2>/dev/null
-    mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576,cache=mmap out "/new$out" ||
-        finish 125 "cannot mount the results folder"
-fi
-cp /vm/command /new/run/vm-command
+number=0
+while read -r folder; do
+    [ -n "$folder" ] || continue
+    mkdir -p "/new$folder" 2>/dev/null
+    mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576,cache=mmap "share$number" "/new$folder" ||
+        finish 125 "cannot mount the folder $folder"
+    number=$((number + 1))
+done </vm/shares
+cp /vm/command /new/run/lab-command
 
-stty -F /dev/ttyS1 raw
-echo "numa_alloc-vm: ready" >/dev/ttyS0
-# Through a pipe, so that programs do not take the serial line for a person's terminal.
-{
-    setsid chroot /new /bin/bash /run/vm-command </dev/null 2>&1
+read -r interactive </vm/interactive
+echo "numa_lab: ready" >/dev/ttyS0
+if [ "$interactive" = 1 ]; then
+    stty -F /dev/ttyS1 sane
+    setsid -c chroot /new /bin/bash /run/lab-command </dev/ttyS1 >/dev/ttyS1 2>&1
     echo $? >/vm/status
-} | cat >/dev/ttyS1
+else
+    stty -F /dev/ttyS1 raw
+    # Through a pipe, so that programs do not take the serial line for a person's terminal.
+    {
+        setsid chroot /new /bin/bash /run/lab-command </dev/null 2>&1
+        echo $? >/vm/status
+    } | cat >/dev/ttyS1
+fi
 read -r status </vm/status
 stty -F /dev/ttyS1 sane # waits until the output has left
 finish "$status" "command ended with status $status"
