@@ -18,7 +18,7 @@ standard input. A line that a program fetches from memory takes the time that th
   --topology NAME|FILE   the machine: one of harness/lab/topologies/ or a file like those (default 2-socket):
                            2-socket      two nodes of two CPUs
                            2-socket-cxl  and a third without CPUs
-                           memoryless    three nodes of a CPU, one without memory
+                           memoryless    three nodes of two CPUs, one without memory
                            snc2x2        two sockets of two nodes
                            8-node        two groups of four nodes, two hops between them
                            liar          two nodes, and firmware that says the opposite of what is so

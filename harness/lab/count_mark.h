@@ -2,14 +2,14 @@
  * How a guest program tells the counting plugin (plugin/count.c) which part of it is to be counted:
  * by writing to a page at an agreed address. Without the plugin it is a page like any other.
  */
-#ifndef NUMA_ALLOC_VM_COUNT_MARK_H
-#define NUMA_ALLOC_VM_COUNT_MARK_H
+#ifndef NUMA_LAB_COUNT_MARK_H
+#define NUMA_LAB_COUNT_MARK_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* "numa", below every address that the kernel picks. */
+/* "numa": a user's address on x86-64 and on arm64 with 48 bits, below all that the kernel picks. */
 #define COUNT_MARK_ADDRESS  UINT64_C(0x6e756d610000)
 #define COUNT_MARK_SECTIONS 2000 /* of each a byte begins it, another ends it */
 

@@ -1,11 +1,22 @@
 #!/usr/bin/env bash
-# Prints the folder that holds a guest kernel: `vmlinuz`, and in `modules/` the 9p modules in load order.
-# Nothing is installed: a Debian kernel package is downloaded and unpacked once into the user's cache.
-# $1: wanted version, such as 6.1 or 6.12; without it 6.1, or what the archive has instead.
+# Prints the folder that holds a guest kernel: `vmlinuz`, in `modules/` the 9p modules in load order, and for
+# another architecture than this machine's a `busybox`. Nothing is installed: Debian's packages are downloaded
+# and unpacked once into the user's cache.
+# Usage: kernel.sh [--arch amd64|arm64] [VERSION], such as 6.1 or 6.12; without one 6.1, or what the archive
+# has instead.
 set -euo pipefail
 what="guest kernel"
 # shellcheck source=harness/lab/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
+arch=amd64
+if [ "${1:-}" = --arch ]; then
+    arch=${2:-}
+    shift $(($# < 2 ? 1 : 2))
+fi
+case "$arch:$#" in
+amd64:[01] | arm64:[01]) ;;
+*) echo "Usage: ${0##*/} [--arch amd64|arm64] [VERSION]" >&2 && exit 2 ;;
+esac
 version=${1:-}
 hint="or name your own: NUMA_LAB_KERNEL=/path/vmlinuz NUMA_LAB_MODULES=/lib/modules/VERSION"
 
@@ -34,7 +45,7 @@ assemble() {
 }
 
 # Without a version given, a kernel of the user's own goes before any other.
-if [ -z "$version" ] && [ -n "${NUMA_LAB_KERNEL:-}" ]; then
+if [ "$arch" = amd64 ] && [ -z "$version" ] && [ -n "${NUMA_LAB_KERNEL:-}" ]; then
     [ -r "$NUMA_LAB_KERNEL" ] || die "cannot read NUMA_LAB_KERNEL='$NUMA_LAB_KERNEL'"
     [ -d "${NUMA_LAB_MODULES:-}" ] ||
         die "NUMA_LAB_MODULES='${NUMA_LAB_MODULES:-}' is no folder; it is the kernel's /lib/modules/VERSION"
@@ -47,32 +58,36 @@ fi
 
 # The newest package of a version that apt knows of. $1: version as a regular expression.
 newest() {
-    apt-cache "${apt_options[@]}" show linux-image-amd64 2>/dev/null |
+    apt-cache "${apt_options[@]}" show "linux-image-$arch" 2>/dev/null |
         sed -n "s/^Depends: \(linux-image-$1[^ ,]*\).*/\1/p" | sort -V | tail -n 1
 }
 
 # What is in the cache will do: a newer one is had by removing it there. Linux 6.1 boots every time under
 # QEMU 7.2 and 10.0, 6.12 does not under 7.2, so without a version given 6.1 comes first.
 series=${version:-6.1}
-found=$(newest_cached "linux-image-$series.*-amd64")
+found=$(newest_cached "linux-image-$series.*-$arch")
 if [ -z "$found" ] && command -v apt-get >/dev/null; then
+    foreign=$([ "$arch" = "$(dpkg --print-architecture)" ] || echo yes)
+    [ -z "$foreign" ] || use_own_apt "$arch"
     package=$(newest "${series//./\\.}\\.")
     if [ -z "$package" ] && [ -n "$version" ]; then
-        use_backports
+        use_own_apt "$arch" backports
         package=$(newest "${series//./\\.}\\.")
     elif [ -z "$package" ]; then
-        found=$(newest_cached 'linux-image-*-amd64')
+        found=$(newest_cached "linux-image-*-$arch")
         [ -n "$found" ] || package=$(newest '[0-9]')
     fi
 fi
 if [ -z "$found" ]; then
     command -v apt-get >/dev/null || die "no apt-get here to download one with; $hint"
     [ -n "$package" ] ||
-        die "apt knows no linux-image-amd64 package${version:+ of version $version} (run 'apt-get update'?); $hint"
-    echo "vm: downloading $package (70 to 110 MB, once) to $cache" >&2
-    unpack "$package"
+        die "apt knows no linux-image-$arch package${version:+ of version $version} (run 'apt-get update'?); $hint"
+    echo "lab: downloading $package (60 to 110 MB, once) to $cache" >&2
+    unpack "$package" ${foreign:+busybox-static}
     assemble "$work"/files/boot/vmlinuz-* "$work/files" "$work/kernel"
+    [ -z "$foreign" ] || cp "$work/files/bin/busybox" "$work/kernel/"
     publish "$work/kernel" "$package"
     found=$cache/$package
 fi
+verify "$found"
 echo "$found"
