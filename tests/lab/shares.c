@@ -6,8 +6,8 @@
  *
  * Tolerance: 1 % of the set's pages, and the grain in which its memory is placed: a 64 KiB page for
  * small blocks, a 512 KiB page for medium ones, a 2 MiB stripe (or transparent huge page) for large
- * and huge ones. Of blocks of 4, 5 and 6 MiB three of these: they leave the end of each 32 MiB unused,
- * or its beginning where that is shifted, whose stripe is some node's.
+ * and huge ones. Of blocks of 4, 5 and 6 MiB three of these: they leave the end of each 32 MiB
+ * unused, or its beginning where that is shifted, whose stripe is some node's.
  */
 #include <pthread.h>
 
@@ -266,9 +266,10 @@ int main(int argc, char **argv) {
     }
     if ((argc != 3 && argc != 5) ||
         (strcmp(argv[1], "as") != 0 && strcmp(argv[1], "within") != 0) || !read_shares(argv[2])) {
-        fprintf(stderr, "usage: shares [--brief] as|within NODE[=WEIGHT],... [MIN_SIZE_BYTES LOCAL_NODE]\n"
-                        "--brief: at most 64 MiB of each size\n"
-                        "as: spread by these weights; within: on any of these nodes\n");
+        fprintf(stderr,
+                "usage: shares [--brief] as|within NODE[=WEIGHT],... [MIN_SIZE_BYTES LOCAL_NODE]\n"
+                "--brief: at most 64 MiB of each size\n"
+                "as: spread by these weights; within: on any of these nodes\n");
         return 2;
     }
     expected.any_of = strcmp(argv[1], "within") == 0;
