@@ -10,6 +10,7 @@ Groups: run    build, measure and plot          (default)
         test   `make check`                     (default)
         lint   `make lint`
         vm     `make check-vm`, `make vm-matrix`, `make lab-locality` (with peers)
+        arm64  the lab with --arch arm64 (with vm; Debian alone)
         peers  other allocators to compare with, and valgrind to count instructions
         all    all of these
 EOF
@@ -28,6 +29,7 @@ packages() {
     lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
     vm:apt) echo qemu-system-x86 busybox-static cpio zstd ;;
     vm:dnf) echo qemu-system-x86-core busybox cpio zstd dnf-plugins-core ;;
+    arm64:apt) echo qemu-system-arm gcc-aarch64-linux-gnu ;;
     peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
     *) return 1 ;;
@@ -54,10 +56,17 @@ for argument in "$@"; do
         usage
         exit 0
         ;;
-    all) groups+=(run test lint vm peers) ;;
+    all)
+        groups+=(run test lint vm peers)
+        [ "$manager" = dnf ] || groups+=(arm64)
+        ;;
+    arm64)
+        [ "$manager" != dnf ] || die "the lab's arm64 programs come from Debian, whose apt is not here"
+        groups+=(arm64)
+        ;;
     run | test | lint | vm | peers) groups+=("$argument") ;;
     *)
-        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm peers all" >&2
+        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers all" >&2
         exit 2
         ;;
     esac
