@@ -1,10 +1,10 @@
 /* Bandwidth of memory: STREAM's four kernels and a read-only sum, on one or more threads. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "crew.h"
 #include "placement.h"
 #include "session.h"
 #include "stream.h"
@@ -44,19 +44,8 @@ static struct cut cut_array(uint64_t size_bytes, uint64_t threads) {
     return (struct cut){slice_bytes, stride_bytes};
 }
 
-enum task { TASK_FILL, TASK_RUN, TASK_ASK, TASK_END };
-
-/* What all workers do next; main changes it only while they wait at the barrier. */
-struct job {
-    enum task task;
-    const struct stream_kernel *kernel; /* of TASK_RUN */
-    uint64_t passes;                    /* of TASK_RUN */
-};
-
-/* One a thread: its slice, and what it measured last. Worker 0 runs on the main thread. */
+/* One a thread: its slice, and what it measured last. */
 struct worker {
-    struct crew *crew;
-    pthread_t thread;
     struct stream_arrays slice;
     size_t count; /* elements of the slice */
     int node;     /* of the CPU it is pinned to */
@@ -65,144 +54,93 @@ struct worker {
     double sum;
 };
 
-struct crew {
-    pthread_barrier_t barrier;
-    struct job job;
+struct team {
+    struct crew crew;
     const struct memory_source *source;
-    size_t size; /* workers */
-    struct worker *workers;
+    struct worker *workers; /* one a member of the crew */
+    /* Of run: */
+    const struct stream_kernel *kernel;
+    uint64_t passes;
 };
 
+static void fill(void *context, size_t member) {
+    struct team *team = context;
+    struct worker *worker = &team->workers[member];
+    worker->node = session_current_node();
+    stream_fill(&worker->slice, worker->count);
+}
+
 /* Where the worker's three slices are, asked by the thread that uses them. */
-static void ask(struct worker *worker) {
-    const struct memory_source *source = worker->crew->source;
+static void ask(void *context, size_t member) {
+    struct team *team = context;
+    struct worker *worker = &team->workers[member];
     const double *const slices[ARRAYS] = {worker->slice.a, worker->slice.b, worker->slice.c};
     struct placement_expected own;
     placement_expect_node(&own, worker->node);
     worker->placement = (struct placement_tally){0};
     for (size_t i = 0; i < ARRAYS; i++)
         placement_add(&worker->placement, slices[i], worker->count * sizeof(double),
-                      source->first_touch ? &own : &source->expected);
+                      team->source->first_touch ? &own : &team->source->expected);
 }
 
-static void run(struct worker *worker, const struct job *job) {
+static void run(void *context, size_t member) {
+    struct team *team = context;
+    struct worker *worker = &team->workers[member];
     worker->started_ns = clock_ns();
-    for (uint64_t pass = 0; pass < job->passes; pass++)
-        worker->sum = job->kernel->run(&worker->slice, worker->count);
+    for (uint64_t pass = 0; pass < team->passes; pass++)
+        worker->sum = team->kernel->run(&worker->slice, worker->count);
     worker->ended_ns = clock_ns();
 }
 
-static void do_job(struct worker *worker) {
-    const struct job *job = &worker->crew->job;
-    switch (job->task) {
-    case TASK_FILL:
-        worker->node = session_current_node();
-        stream_fill(&worker->slice, worker->count);
-        break;
-    case TASK_RUN:
-        run(worker, job);
-        break;
-    case TASK_ASK:
-        ask(worker);
-        break;
-    case TASK_END:
-        break;
-    }
-}
-
-static void *worker_main(void *argument) {
-    struct worker *worker = argument;
-    for (;;) {
-        pthread_barrier_wait(&worker->crew->barrier);
-        if (worker->crew->job.task == TASK_END)
-            return NULL;
-        do_job(worker);
-        pthread_barrier_wait(&worker->crew->barrier);
-    }
-}
-
-/* Has every worker do the job, and waits for all. */
-static void crew_do(struct crew *crew, struct job job) {
-    crew->job = job;
-    pthread_barrier_wait(&crew->barrier);
-    do_job(&crew->workers[0]);
-    pthread_barrier_wait(&crew->barrier);
-}
-
 /* Has every worker run the kernel; returns ns from the first start to the last end. */
-static uint64_t crew_time(struct crew *crew, const struct stream_kernel *kernel, uint64_t passes) {
-    crew_do(crew, (struct job){TASK_RUN, kernel, passes});
-    uint64_t first = crew->workers[0].started_ns, last = crew->workers[0].ended_ns;
-    for (size_t i = 1; i < crew->size; i++) {
-        if (crew->workers[i].started_ns < first)
-            first = crew->workers[i].started_ns;
-        if (crew->workers[i].ended_ns > last)
-            last = crew->workers[i].ended_ns;
+static uint64_t team_time(struct team *team, const struct stream_kernel *kernel, uint64_t passes) {
+    team->kernel = kernel;
+    team->passes = passes;
+    crew_do(&team->crew, run, team);
+    uint64_t first = team->workers[0].started_ns, last = team->workers[0].ended_ns;
+    for (size_t i = 1; i < team->crew.size; i++) {
+        if (team->workers[i].started_ns < first)
+            first = team->workers[i].started_ns;
+        if (team->workers[i].ended_ns > last)
+            last = team->workers[i].ended_ns;
     }
     return last - first;
 }
 
-static struct placement_verdict crew_verify(struct crew *crew) {
+static struct placement_tally team_ask(struct team *team) {
     struct placement_tally all = {0};
-    crew_do(crew, (struct job){.task = TASK_ASK});
-    for (size_t i = 0; i < crew->size; i++)
-        placement_merge(&all, &crew->workers[i].placement);
-    return placement_judge(&all, &crew->source->expected);
-}
-
-static void crew_end(struct crew *crew) {
-    crew->job = (struct job){.task = TASK_END};
-    pthread_barrier_wait(&crew->barrier);
-    for (size_t i = 1; i < crew->size; i++)
-        pthread_join(crew->workers[i].thread, NULL);
-    pthread_barrier_destroy(&crew->barrier);
-    free(crew->workers);
-}
-
-/* Starts a thread pinned to its CPU; returns 0 or an errno. */
-static int start_worker(const struct session *session, struct worker *worker, unsigned cpu) {
-    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
-    if (error != 0)
-        return error;
-    hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    if (set == NULL)
-        return ENOMEM;
-    hwloc_bitmap_only(set, cpu);
-    error = hwloc_set_thread_cpubind(session->topology, worker->thread, set, 0) == 0 ? 0 : errno;
-    hwloc_bitmap_free(set);
-    return error;
+    crew_do(&team->crew, ask, team);
+    for (size_t i = 0; i < team->crew.size; i++)
+        placement_merge(&all, &team->workers[i].placement);
+    return all;
 }
 
 /* Starts the threads, each with its slice. Returns 0 or an errno; after an error threads may wait
  * for ever, so the process has to end. */
-static int crew_start(struct crew *crew, const struct session *session, const struct cut *cut,
+static int team_start(struct team *team, const struct session *session, const struct cut *cut,
                       const struct stream_arrays *arrays) {
-    crew->source = &session->source;
-    crew->size = session->threads.value;
-    crew->workers = calloc(crew->size, sizeof *crew->workers);
-    if (crew->workers == NULL)
+    size_t size = session->threads.value;
+    *team = (struct team){.source = &session->source};
+    team->workers = calloc(size, sizeof *team->workers);
+    if (team->workers == NULL)
         return ENOMEM;
-    int error = pthread_barrier_init(&crew->barrier, NULL, (unsigned)crew->size);
-    for (size_t i = 0; i < crew->size && error == 0; i++) {
+    for (size_t i = 0; i < size; i++) {
         size_t first = i * cut->stride_bytes / sizeof(double);
-        crew->workers[i] = (struct worker){
-            .crew = crew,
+        team->workers[i] = (struct worker){
             .slice = {arrays->a + first, arrays->b + first, arrays->c + first},
             .count = cut->slice_bytes / sizeof(double),
         };
-        if (i > 0)
-            error = start_worker(session, &crew->workers[i], session->cpus[i]);
     }
-    return error;
+    return crew_start(&team->crew, session->topology, session->cpus, size);
 }
 
 /* Times `*passes` passes, and more of them when those took less than a sample must: the first count
  * comes from one pass, which is cold and may have been interrupted. A pass leaves what it finds
  * when run again, so repeating it keeps the result known. */
-static uint64_t time_sample(struct crew *crew, const struct stream_kernel *kernel, uint64_t min_ns,
+static uint64_t time_sample(struct team *team, const struct stream_kernel *kernel, uint64_t min_ns,
                             uint64_t *passes) {
     for (;;) {
-        uint64_t elapsed_ns = crew_time(crew, kernel, *passes);
+        uint64_t elapsed_ns = team_time(team, kernel, *passes);
         if (elapsed_ns >= min_ns)
             return elapsed_ns;
         uint64_t missing = *passes * (min_ns - elapsed_ns) / (elapsed_ns > 0 ? elapsed_ns : 1);
@@ -212,15 +150,15 @@ static uint64_t time_sample(struct crew *crew, const struct stream_kernel *kerne
 
 /* Runs rounds of all kernels until every one has samples enough; returns how many, the warm-up
  * round included. */
-static size_t take_samples(const struct session *session, struct crew *crew,
+static size_t take_samples(const struct session *session, struct team *team,
                            struct series series[STREAM_KERNELS]) {
     uint64_t passes[STREAM_KERNELS];
     uint64_t min_ns = session->min_sample_ms.value * 1000000;
     size_t elements = 0, rounds = 1;
-    for (size_t i = 0; i < crew->size; i++)
-        elements += crew->workers[i].count;
+    for (size_t i = 0; i < team->crew.size; i++)
+        elements += team->workers[i].count;
     for (size_t k = 0; k < STREAM_KERNELS; k++) {
-        uint64_t pass_ns = crew_time(crew, &stream_kernels[k], 1);
+        uint64_t pass_ns = team_time(team, &stream_kernels[k], 1);
         passes[k] = min_ns / (pass_ns > 0 ? pass_ns : 1) + 1;
         series[k].variant = stream_kernels[k].name;
     }
@@ -229,7 +167,7 @@ static size_t take_samples(const struct session *session, struct crew *crew,
         for (size_t k = 0; k < STREAM_KERNELS; k++) {
             const struct stream_kernel *kernel = &stream_kernels[k];
             time_t started_at = time(NULL);
-            uint64_t elapsed_ns = time_sample(crew, kernel, min_ns, &passes[k]);
+            uint64_t elapsed_ns = time_sample(team, kernel, min_ns, &passes[k]);
             double bytes = (double)(kernel->bytes_read + kernel->bytes_written) * (double)elements *
                            (double)passes[k];
             series_add(&series[k], bytes / (double)elapsed_ns, started_at); /* B/ns = GB/s */
@@ -240,10 +178,10 @@ static size_t take_samples(const struct session *session, struct crew *crew,
 }
 
 /* NULL, or which array or sum is wrong. */
-static const char *check(const struct crew *crew, size_t rounds) {
+static const char *check(const struct team *team, size_t rounds) {
     const char *wrong = NULL;
-    for (size_t i = 0; i < crew->size && wrong == NULL; i++) {
-        const struct worker *worker = &crew->workers[i];
+    for (size_t i = 0; i < team->crew.size && wrong == NULL; i++) {
+        const struct worker *worker = &team->workers[i];
         wrong = stream_check(&worker->slice, worker->count, rounds, worker->sum);
     }
     return wrong;
@@ -252,21 +190,23 @@ static const char *check(const struct crew *crew, size_t rounds) {
 static int measure(struct session *session, const struct cut *cut,
                    const struct stream_arrays *arrays) {
     static struct series series[STREAM_KERNELS];
-    struct crew crew;
-    int error = crew_start(&crew, session, cut, arrays);
+    struct team team;
+    int error = team_start(&team, session, cut, arrays);
     if (error != 0) {
         session_say(session, "cannot start %zu pinned threads: %s", (size_t)session->threads.value,
                     strerror(error));
         exit(SESSION_NOT_MEASURED);
     }
-    crew_do(&crew, (struct job){.task = TASK_FILL});
-    struct placement_verdict before = crew_verify(&crew);
+    crew_do(&team.crew, fill, &team);
+    struct placement_tally before = team_ask(&team);
     void *const blocks[ARRAYS] = {arrays->a, arrays->b, arrays->c};
-    session_look_at_pages(session, blocks, ARRAYS, cut->stride_bytes * crew.size);
-    size_t rounds = take_samples(session, &crew, series);
-    struct placement_verdict placement = placement_worse(before, crew_verify(&crew));
-    const char *wrong = check(&crew, rounds);
-    crew_end(&crew);
+    session_look_at_pages(session, blocks, ARRAYS, cut->stride_bytes * team.crew.size);
+    size_t rounds = take_samples(session, &team, series);
+    struct placement_tally after = team_ask(&team);
+    struct placement_verdict placement = session_judge(session, &before, &after);
+    const char *wrong = check(&team, rounds);
+    crew_end(&team.crew);
+    free(team.workers);
     if (wrong != NULL) {
         session_say(session, "wrong result in %s: nothing is reported", wrong);
         return SESSION_NOT_MEASURED;

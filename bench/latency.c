@@ -27,6 +27,7 @@ static const struct session_program latency = {
     .size_max_bytes = RING_MAX_BYTES,
     .size_default_bytes = (uint64_t)256 << 20,
     .arrays = 1,
+    .fillable = true,
 };
 
 /* Chases from *at for at least min_ns; returns ns a load. */
@@ -40,10 +41,10 @@ static double take_sample(void ***at, uint64_t min_ns) {
     return (double)elapsed_ns / (double)loads;
 }
 
-static struct placement_verdict verify(const struct session *session, const void *memory) {
+static struct placement_tally ask(const struct session *session, const void *memory) {
     struct placement_tally tally = {0};
     placement_add(&tally, memory, session->size.value, &session->source.expected);
-    return placement_judge(&tally, &session->source.expected);
+    return tally;
 }
 
 static int measure(struct session *session, void *memory) {
@@ -60,8 +61,13 @@ static int measure(struct session *session, void *memory) {
         return SESSION_NOT_MEASURED;
     }
     void **at = ring.starts[0];
-    struct placement_verdict before = verify(session, memory);
+    struct placement_tally before = ask(session, memory);
     session_look_at_pages(session, &memory, 1, size_bytes);
+    error = session_leave_fill_cpu(session);
+    if (error != 0) {
+        session_say(session, "cannot pin to CPU %u: %s", session->cpus[0], strerror(error));
+        return SESSION_NOT_MEASURED;
+    }
 
     static struct series series = {.variant = "random"};
     uint64_t min_ns = session->min_sample_ms.value * 1000000;
@@ -75,7 +81,8 @@ static int measure(struct session *session, void *memory) {
         session_say(session, "the walk left the ring");
         return SESSION_NOT_MEASURED;
     }
-    return session_report(session, &series, 1, placement_worse(before, verify(session, memory)));
+    struct placement_tally after = ask(session, memory);
+    return session_report(session, &series, 1, session_judge(session, &before, &after));
 }
 
 int main(int argc, char **argv) {

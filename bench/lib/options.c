@@ -12,6 +12,7 @@ static bool read_value(const struct option_row *row, const char *text, char erro
     char least[UNITS_SIZE_TEXT], most[UNITS_SIZE_TEXT];
     switch (row->kind) {
     case OPTION_FLAG:
+    case OPTION_TEXT:
         break;
     case OPTION_COUNT:
         if (!units_parse_count(text, row->min, row->max, &value)) {
@@ -34,7 +35,7 @@ static bool read_value(const struct option_row *row, const char *text, char erro
         }
         break;
     }
-    *row->value = (struct option_value){.given = true, .value = value};
+    *row->value = (struct option_value){.given = true, .value = value, .text = text};
     return true;
 }
 

@@ -11,11 +11,13 @@ enum option_kind {
     OPTION_FLAG,  /* takes no value */
     OPTION_COUNT, /* a whole number */
     OPTION_SIZE,  /* bytes, with K, M or G */
+    OPTION_TEXT,  /* anything: the program reads it */
 };
 
 struct option_value {
     bool given;
-    uint64_t value; /* of COUNT and SIZE; what stands here before parsing is the default */
+    uint64_t value;   /* of COUNT and SIZE; what stands here before parsing is the default */
+    const char *text; /* of TEXT */
 };
 
 struct option_row {

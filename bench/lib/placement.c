@@ -249,6 +249,26 @@ struct placement_verdict placement_worse(struct placement_verdict one,
     return one.fraction <= other.fraction ? one : other;
 }
 
+uint64_t placement_moved(const struct placement_tally *before,
+                         const struct placement_tally *after) {
+    uint64_t left = 0, came = 0;
+    for (size_t node = 0; node < PLACEMENT_NODES; node++) {
+        uint64_t was = before->on_node[node], is = after->on_node[node];
+        left += was > is ? was - is : 0;
+        came += is > was ? is - was : 0;
+    }
+    /* A page that is nowhere for a moment has not moved. */
+    return left < came ? left : came;
+}
+
+bool placement_balancing_is_on(const char *path) {
+    FILE *file = fopen(path, "re");
+    int first = file != NULL ? getc(file) : EOF;
+    if (file != NULL)
+        fclose(file);
+    return isdigit(first) && first != '0';
+}
+
 const char *placement_status_name(enum placement_status status) {
     static const char *const names[] = {
         [PLACEMENT_VERIFIED] = "verified",

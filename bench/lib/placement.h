@@ -95,6 +95,15 @@ struct placement_verdict placement_judge(const struct placement_tally *tally,
 struct placement_verdict placement_worse(struct placement_verdict one,
                                          struct placement_verdict other);
 
+/* How many pages were on another node before than after, of the same memory. */
+uint64_t placement_moved(const struct placement_tally *before, const struct placement_tally *after);
+
+/* Where Linux says whether it moves pages to the node that uses them ("0": it does not). */
+#define PLACEMENT_BALANCING_FILE "/proc/sys/kernel/numa_balancing"
+
+/* Whether that file says so; false when there is none. */
+bool placement_balancing_is_on(const char *path);
+
 /* "verified", "failed", "unverified": the words of the CSV. */
 const char *placement_status_name(enum placement_status status);
 

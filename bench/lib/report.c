@@ -18,12 +18,13 @@ static void print_csv(const struct session *session, const struct series *series
     gethostname(host, sizeof host - 1);
     samples_write_header(stdout);
     for (size_t i = 0; i < count; i++) {
+        const char *metric = series[i].metric, *unit = series[i].unit;
         for (size_t sample = 0; sample < series[i].count; sample++) {
             struct samples_row row = {
                 .host = host,
                 .bench = session->program->name,
-                .metric = session->program->metric,
-                .unit = session->program->unit,
+                .metric = metric != NULL ? metric : session->program->metric,
+                .unit = unit != NULL ? unit : session->program->unit,
                 .variant = series[i].variant,
                 .cpu = session->cpus[0],
                 .cpu_node = session->cpu_node,
@@ -48,7 +49,7 @@ static void print_csv(const struct session *session, const struct series *series
 /* "node 1", "nodes 0,2-3", or what else the pages are expected on. */
 static const char *expected_place(const struct session *session, char text[PLACE_TEXT]) {
     const struct placement_expected *expected = &session->source.expected;
-    if (session->source.first_touch && session->threads.value > 1)
+    if (session->source.first_touch && session->program->threaded && session->threads.value > 1)
         return "each thread's node";
     if (placement_expected_nodes(expected) == 0)
         return "several nodes";
@@ -72,13 +73,6 @@ static const char *expected_place(const struct session *session, char text[PLACE
     return text;
 }
 
-/* Four digits or so, however fast the machine. */
-static const char *format_value(double value, char text[32]) {
-    int decimals = value < 1 ? 4 : value < 100 ? 2 : value < 10000 ? 1 : 0;
-    snprintf(text, 32, "%.*f", decimals, value);
-    return text;
-}
-
 static void print_placement(const struct session *session, struct placement_verdict placement) {
     const struct memory_source *source = &session->source;
     char place[PLACE_TEXT];
@@ -89,10 +83,27 @@ static void print_placement(const struct session *session, struct placement_verd
     printf("\n");
 }
 
+static void print_rows(const struct series *series, size_t count, const char *unit) {
+    printf("%-8s %10s %23s %10s %10s %8s\n", unit, "median", "95 % interval", "minimum", "maximum",
+           "samples");
+    for (size_t i = 0; i < count; i++) {
+        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
+        char interval[80] = "(below 6 samples)", text[3][UNITS_FIGURE_TEXT];
+        if (summary.has_interval)
+            snprintf(interval, sizeof interval, "%s to %s",
+                     units_format_figure(summary.ci_low, text[0]),
+                     units_format_figure(summary.ci_high, text[1]));
+        printf("%-8s %10s %23s %10s %10s %8zu\n", series[i].variant,
+               units_format_figure(summary.median, text[0]), interval,
+               units_format_figure(summary.minimum, text[1]),
+               units_format_figure(series[i].sorted[series[i].count - 1], text[2]),
+               summary.samples);
+    }
+}
+
 static void print_table(const struct session *session, const struct series *series, size_t count,
                         struct placement_verdict placement) {
     char size[UNITS_SIZE_TEXT];
-    const char *unit = session->program->unit;
     printf("%s from CPU %u (node %d), ", session->program->metric, session->cpus[0],
            session->cpu_node);
     if (session->program->threaded)
@@ -102,19 +113,35 @@ static void print_table(const struct session *session, const struct series *seri
         printf("%u arrays of ", session->program->arrays);
     printf("%s bytes\n", units_format_size(session->size.value, size));
     print_placement(session, placement);
-    printf("%-8s %10s %23s %10s %10s %8s\n", unit, "median", "95 % interval", "minimum", "maximum",
-           "samples");
+    if (session->program->print_rows != NULL)
+        session->program->print_rows(session, series, count);
+    else
+        print_rows(series, count, session->program->unit);
+}
+
+/* One line, however many of the medians are known badly. */
+static void warn_of_noise(const struct session *session, const struct series *series,
+                          size_t count) {
+    size_t noisy = 0, worst = 0;
+    double most = SERIES_SPREAD;
     for (size_t i = 0; i < count; i++) {
         struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        char interval[80] = "(below 6 samples)", text[3][32];
-        if (summary.has_interval)
-            snprintf(interval, sizeof interval, "%s to %s", format_value(summary.ci_low, text[0]),
-                     format_value(summary.ci_high, text[1]));
-        printf("%-8s %10s %23s %10s %10s %8zu\n", series[i].variant,
-               format_value(summary.median, text[0]), interval,
-               format_value(summary.minimum, text[1]),
-               format_value(series[i].sorted[series[i].count - 1], text[2]), summary.samples);
+        if (!summary.has_interval || stats_spread(&summary) <= SERIES_SPREAD)
+            continue;
+        noisy++;
+        if (stats_spread(&summary) > most) {
+            most = stats_spread(&summary);
+            worst = i;
+        }
     }
+    if (noisy == 1)
+        session_say(session, "warning: %s is noisy: its median is known within %.1f %% only",
+                    series[worst].variant, 100 * most);
+    else if (noisy > 1)
+        session_say(session,
+                    "warning: %zu of %zu figures are noisy: the median of the worst (%s) is known "
+                    "within %.1f %% only",
+                    noisy, count, series[worst].variant, 100 * most);
 }
 
 static void warn(const struct session *session, const struct series *series, size_t count,
@@ -129,12 +156,7 @@ static void warn(const struct session *session, const struct series *series, siz
     if (placement.status == PLACEMENT_UNVERIFIED && placement.error != 0)
         session_say(session, "warning: the kernel would not say where the pages are: %s",
                     strerror(placement.error));
-    for (size_t i = 0; i < count; i++) {
-        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        if (summary.has_interval && stats_spread(&summary) > SERIES_SPREAD)
-            session_say(session, "warning: %s is noisy: its median is known within %.1f %% only",
-                        series[i].variant, 100 * stats_spread(&summary));
-    }
+    warn_of_noise(session, series, count);
 }
 
 int session_report(const struct session *session, const struct series *series, size_t count,

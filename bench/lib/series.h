@@ -13,6 +13,7 @@
 
 struct series {
     const char *variant;
+    const char *metric, *unit; /* NULL: the program's */
     size_t count;
     double values[STATS_MAX_SAMPLES];     /* as taken */
     time_t started_at[STATS_MAX_SAMPLES]; /* of the same */

@@ -35,15 +35,16 @@ int session_current_node(void) {
 }
 
 static size_t option_rows(struct session *session, struct option_row rows[OPTIONS_MAX]) {
-    const struct option_row all[] = {
+    const struct session_program *program = session->program;
+    const struct option_row common[] = {
         {"cpu", "N", "logical CPU to measure from (default: the first that this process may use)",
          OPTION_COUNT, 0, INT32_MAX, &session->cpu},
         {"node", "N",
          "memory hand-placed on this node by libnuma, instead of malloc's placement\n"
          "(the optimum to compare an allocator with)",
          OPTION_COUNT, 0, PLACEMENT_NODES - 1, &session->node},
-        {"size", "SIZE", session->program->size_help, OPTION_SIZE, session->program->size_min_bytes,
-         session->program->size_max_bytes, &session->size},
+        {"size", "SIZE", program->size_help, OPTION_SIZE, program->size_min_bytes,
+         program->size_max_bytes, &session->size},
         {"samples", "N",
          "most samples (default: 21); fewer are taken when the 95 % interval of their\n"
          "median is within 1 % of it, but at least 6, the fewest that have such an interval",
@@ -53,13 +54,33 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
         {"csv", NULL, "one row a sample on standard output, with a header", OPTION_FLAG, 0, 0,
          &session->csv},
         {"help", NULL, "this text", OPTION_FLAG, 0, 0, &session->help},
-        {"threads", "N",
-         "threads, each pinned to one of the first N CPUs that this process may use\n"
-         "(default: 1; taskset -c LIST chooses which)",
-         OPTION_COUNT, 1, INT32_MAX, &session->threads},
     };
-    size_t count = sizeof all / sizeof all[0] - (session->program->threaded ? 0 : 1);
-    memcpy(rows, all, count * sizeof all[0]);
+    const struct option_row threads = {
+        "threads",
+        "N",
+        "threads, each pinned to one of the first N CPUs that this process may use\n"
+        "(default: 1; taskset -c LIST chooses which)",
+        OPTION_COUNT,
+        1,
+        INT32_MAX,
+        &session->threads};
+    const struct option_row fill_cpu = {
+        "fill-cpu",
+        "N",
+        "logical CPU from which the memory is allocated and first written (default: the\n"
+        "measuring one): remote memory without binding, for NUMA balancing to act on",
+        OPTION_COUNT,
+        0,
+        INT32_MAX,
+        &session->fill_cpu};
+    size_t count = sizeof common / sizeof common[0];
+    memcpy(rows, common, sizeof common);
+    if (program->threaded)
+        rows[count++] = threads;
+    if (program->fillable)
+        rows[count++] = fill_cpu;
+    for (size_t i = 0; i < program->own_option_count; i++)
+        rows[count++] = program->own_options[i];
     return count;
 }
 
@@ -116,29 +137,60 @@ static bool choose_cpus(struct session *session, hwloc_const_bitmap_t allowed, i
     return true;
 }
 
-static bool pin_to_cpu(struct session *session, int *status) {
+/* Pins the calling thread; returns 0 or an errno. */
+static int pin(const struct session *session, unsigned cpu) {
+    hwloc_bitmap_t only = hwloc_bitmap_alloc();
+    if (only == NULL)
+        return ENOMEM;
+    hwloc_bitmap_only(only, cpu);
+    int error = 0;
+    if (hwloc_set_cpubind(session->topology, only, HWLOC_CPUBIND_THREAD) != 0)
+        error = errno;
+    hwloc_bitmap_free(only);
+    return error;
+}
+
+static bool pin_or_refuse(const struct session *session, unsigned cpu, int *status) {
     char line[256];
-    hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
-    bool ok = cpus != NULL && hwloc_get_cpubind(session->topology, cpus, HWLOC_CPUBIND_THREAD) == 0;
-    if (!ok) {
+    int error = pin(session, cpu);
+    if (error == 0)
+        return true;
+    snprintf(line, sizeof line, "cannot pin to CPU %u: %s", cpu, strerror(error));
+    return refuse(session, status, SESSION_NOT_MEASURED, line);
+}
+
+static bool pin_to_cpu(struct session *session, int *status) {
+    session->allowed = hwloc_bitmap_alloc();
+    if (session->allowed == NULL ||
+        hwloc_get_cpubind(session->topology, session->allowed, HWLOC_CPUBIND_THREAD) != 0) {
+        char line[256];
         snprintf(line, sizeof line, "cannot ask which CPUs may be used: %s", strerror(errno));
-        refuse(session, status, SESSION_NOT_MEASURED, line);
-    } else {
-        ok = choose_cpus(session, cpus, status);
+        return refuse(session, status, SESSION_NOT_MEASURED, line);
     }
-    if (ok) {
-        hwloc_bitmap_only(cpus, session->cpus[0]);
-        ok = hwloc_set_cpubind(session->topology, cpus, HWLOC_CPUBIND_THREAD) == 0;
-        if (!ok) {
-            snprintf(line, sizeof line, "cannot pin to CPU %u: %s", session->cpus[0],
-                     strerror(errno));
-            refuse(session, status, SESSION_NOT_MEASURED, line);
-        }
-    }
-    hwloc_bitmap_free(cpus);
+    if (!choose_cpus(session, session->allowed, status) ||
+        !pin_or_refuse(session, session->cpus[0], status))
+        return false;
     /* The kernel's own answer: hwloc also calls a CPU-less node near this CPU local to it. */
     session->cpu_node = session_current_node();
-    return ok;
+    return true;
+}
+
+/* Any CPU that the kernel lets this process use will do: taskset names the one to measure from. */
+static bool go_to_fill_cpu(struct session *session, int *status) {
+    if (!session->fill_cpu.given)
+        return true;
+    hwloc_const_bitmap_t usable = hwloc_topology_get_allowed_cpuset(session->topology);
+    if (hwloc_bitmap_isset(usable, (unsigned)session->fill_cpu.value))
+        return pin_or_refuse(session, (unsigned)session->fill_cpu.value, status);
+    char line[256], list[128];
+    list_ids(usable, list, sizeof list);
+    snprintf(line, sizeof line, "--fill-cpu: %" PRIu64 " is not a CPU to choose from: %s",
+             session->fill_cpu.value, list);
+    return refuse(session, status, SESSION_BAD_USAGE, line);
+}
+
+int session_leave_fill_cpu(const struct session *session) {
+    return session->fill_cpu.given ? pin(session, session->cpus[0]) : 0;
 }
 
 /* Fails unless --node is one that memory can be asked for on. */
@@ -182,7 +234,7 @@ static bool choose_memory(struct session *session, int *status) {
         .pages = getenv("NUMA_ALLOC_PAGES"),
         .min_size = getenv("NUMA_ALLOC_MIN_SIZE"),
         .lowest_memory_node = lowest >= 0 ? lowest : 0,
-        .cpu_node = session->cpu_node,
+        .cpu_node = session_current_node(), /* of the CPU that fills the memory */
         .task_node = memory_task_node(),
         .all_nodes = &all_nodes,
     };
@@ -237,8 +289,8 @@ bool session_start(struct session *session, const struct session_program *progra
     }
     if (!topology_open(&session->topology))
         return refuse(session, status, SESSION_NOT_MEASURED, "hwloc cannot read this machine");
-    if (pin_to_cpu(session, status) && choose_memory(session, status) &&
-        choose_size(session, status))
+    if (pin_to_cpu(session, status) && go_to_fill_cpu(session, status) &&
+        choose_memory(session, status) && choose_size(session, status))
         return true;
     session_end(session);
     return false;
@@ -271,7 +323,21 @@ void session_look_at_pages(struct session *session, void *const *blocks, size_t 
     }
 }
 
+struct placement_verdict session_judge(const struct session *session,
+                                       const struct placement_tally *before,
+                                       const struct placement_tally *after) {
+    uint64_t moved = placement_moved(before, after);
+    if (moved > 0 && placement_balancing_is_on(PLACEMENT_BALANCING_FILE))
+        session_say(session,
+                    "warning: %" PRIu64 " of %" PRIu64 " pages moved to another node while timing: "
+                    "NUMA balancing is on; sysctl kernel.numa_balancing=0, or bind the memory",
+                    moved, before->pages);
+    const struct placement_expected *expected = &session->source.expected;
+    return placement_worse(placement_judge(before, expected), placement_judge(after, expected));
+}
+
 void session_end(struct session *session) {
     free(session->cpus);
+    hwloc_bitmap_free(session->allowed);
     hwloc_topology_destroy(session->topology);
 }

@@ -1,4 +1,4 @@
-/* What both measuring programs do around their measurement: options, CPU, memory, report. */
+/* What all measuring programs do around their measurement: options, CPU, memory, report. */
 #ifndef BENCH_SESSION_H
 #define BENCH_SESSION_H
 
@@ -14,6 +14,8 @@
 /* Exit statuses: design.md, section 2. */
 enum { SESSION_MEASURED = 0, SESSION_NOT_MEASURED = 1, SESSION_BAD_USAGE = 2 };
 
+struct session;
+
 /* What differs between the programs. */
 struct session_program {
     const char *name; /* of the program, and the CSV's bench */
@@ -24,22 +26,33 @@ struct session_program {
     uint64_t size_default_bytes; /* raised to 4 x cache */
     unsigned arrays;             /* blocks of --size that are allocated */
     bool threaded;               /* has --threads */
+    bool fillable;               /* has --fill-cpu */
+    /* Options that only this program has. */
+    const struct option_row *own_options;
+    size_t own_option_count;
+    /* The table's rows for people; NULL: a row a series. */
+    void (*print_rows)(const struct session *session, const struct series *series, size_t count);
 };
 
 struct session {
     const struct session_program *program;
-    struct option_value cpu, node, size, threads, samples, min_sample_ms, csv, help;
+    struct option_value cpu, node, size, threads, fill_cpu, samples, min_sample_ms, csv, help;
     hwloc_topology_t topology;
-    unsigned *cpus; /* to measure from, one a thread, threads.value of them */
-    int cpu_node;   /* node of cpus[0], as the kernel says */
+    hwloc_bitmap_t allowed; /* CPUs this process could use when it started: taskset's */
+    unsigned *cpus;         /* to measure from, one a thread, threads.value of them */
+    int cpu_node;           /* node of cpus[0], as the kernel says */
     struct memory_source source;
 };
 
-/* Reads the options, pins the calling thread to its CPU and decides where memory comes from.
+/* Reads the options, pins the calling thread to its CPU, or to that of --fill-cpu until
+ * session_leave_fill_cpu, and decides where memory comes from.
  * Returns true to go on; otherwise --help is answered or the reason is on stderr, and *status is
  * the exit status. */
 bool session_start(struct session *session, const struct session_program *program, int argc,
                    char **argv, int *status);
+
+/* Goes from the CPU that fills the memory to the one that measures. Returns 0 or an errno. */
+int session_leave_fill_cpu(const struct session *session);
 
 /* Gives back what session_start took. */
 void session_end(struct session *session);
@@ -55,6 +68,12 @@ int session_current_node(void);
  * are not those asked for. */
 void session_look_at_pages(struct session *session, void *const *blocks, size_t count,
                            size_t block_bytes);
+
+/* The worse of both verdicts on the memory before and after timing. Says so when pages moved in
+ * between and NUMA balancing is on. */
+struct placement_verdict session_judge(const struct session *session,
+                                       const struct placement_tally *before,
+                                       const struct placement_tally *after);
 
 /* Writes the samples (CSV) or their summary to stdout and warnings to stderr. Returns the exit
  * status. */

@@ -1,5 +1,6 @@
 #include "topology.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -63,4 +64,42 @@ void topology_usable_nodes(hwloc_topology_t topology, hwloc_bitmap_t nodes) {
     while ((object = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, object)) != NULL)
         if (topology_check_node(topology, object->os_index) == TOPOLOGY_NODE_USABLE)
             hwloc_bitmap_set(nodes, object->os_index);
+}
+
+/* More than any kernel has: a typing error must not cost memory. */
+#define CPUS_MAX 65536
+
+/* Reads a number below CPUS_MAX and moves past it. */
+static bool read_cpu(const char **at, unsigned *cpu) {
+    char *end;
+    if (!isdigit((unsigned char)**at))
+        return false;
+    unsigned long number = strtoul(*at, &end, 10);
+    *cpu = (unsigned)number;
+    *at = end;
+    return number < CPUS_MAX;
+}
+
+bool topology_parse_cpus(const char *text, hwloc_bitmap_t cpus) {
+    hwloc_bitmap_zero(cpus);
+    for (;; text++) {
+        unsigned first, last;
+        if (!read_cpu(&text, &first))
+            return false;
+        last = first;
+        if (*text == '-' && (text++, !read_cpu(&text, &last)))
+            return false;
+        if (last < first)
+            return false;
+        hwloc_bitmap_set_range(cpus, first, (int)last);
+        if (*text != ',')
+            return *text == '\0';
+    }
+}
+
+void topology_keep_node(hwloc_topology_t topology, int node, hwloc_bitmap_t cpus) {
+    hwloc_obj_t object =
+        node >= 0 ? hwloc_get_numanode_obj_by_os_index(topology, (unsigned)node) : NULL;
+    if (object != NULL)
+        hwloc_bitmap_and(cpus, cpus, object->cpuset);
 }

@@ -27,6 +27,13 @@ enum topology_node topology_check_node(hwloc_topology_t topology, unsigned node)
 /* Bytes of memory the node has in all; 0 when it has none or there is no such node. */
 uint64_t topology_node_bytes(hwloc_topology_t topology, unsigned node);
 
+/* Reads a list of CPUs such as "0,8-9" into cpus. False for anything else. */
+bool topology_parse_cpus(const char *text, hwloc_bitmap_t cpus);
+
+/* Takes those CPUs out that are not on the node; does nothing when the node's CPUs are not known.
+ */
+void topology_keep_node(hwloc_topology_t topology, int node, hwloc_bitmap_t cpus);
+
 /* Fills nodes with those that topology_check_node calls usable. */
 void topology_usable_nodes(hwloc_topology_t topology, hwloc_bitmap_t nodes);
 

@@ -56,3 +56,9 @@ const char *units_format_size(uint64_t size_bytes, char text[UNITS_SIZE_TEXT]) {
     snprintf(text, UNITS_SIZE_TEXT, "%" PRIu64 "%.1s", size_bytes, &suffix[step]);
     return text;
 }
+
+const char *units_format_figure(double value, char text[UNITS_FIGURE_TEXT]) {
+    int decimals = value < 1 ? 4 : value < 100 ? 2 : value < 10000 ? 1 : 0;
+    snprintf(text, UNITS_FIGURE_TEXT, "%.*f", decimals, value);
+    return text;
+}

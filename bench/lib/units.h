@@ -20,4 +20,10 @@ bool units_parse_size(const char *text, uint64_t *size_bytes);
 /* Writes a size so that units_parse_size reads the same number back: "256M", "1000". */
 const char *units_format_size(uint64_t size_bytes, char text[UNITS_SIZE_TEXT]);
 
+/* Room for any number that units_format_figure writes. */
+#define UNITS_FIGURE_TEXT 32
+
+/* Writes a measured value with four digits or so, however large. */
+const char *units_format_figure(double value, char text[UNITS_FIGURE_TEXT]);
+
 #endif
