@@ -1,13 +1,15 @@
 """environment.json: what a reader of the figures needs to know about the machine, null where not readable."""
 
 import glob
-import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 
+from . import firmware
 from .errors import whole_file
 from .topology import format_list
 
@@ -24,6 +26,7 @@ def gather(topology, options, root):
         "kernel": {"release": platform.release() or None, "version": platform.version() or None},
         "distribution": distribution(),
         "topology": describe(topology),
+        "firmware": firmware.gather(topology),
         "transparent_hugepages": {name: chosen(read(f"/sys/kernel/mm/transparent_hugepage/{name}"))
                                   for name in ("enabled", "defrag", "shmem_enabled")},
         "numa_balancing": integer(read("/proc/sys/kernel/numa_balancing")),
@@ -137,24 +140,35 @@ def load_average():
 
 
 def versions(topology):
-    def python_package(name):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            return None
-
-    parallel = re.match(r"GNU parallel (\S+)", run("parallel", "--version") or "")
     return {
         "compiler": next(iter((run("gcc", "--version") or "").splitlines()), None),
         "libc": " ".join(word for word in platform.libc_ver() if word) or None,
         "hwloc": topology.info.get("hwlocVersion"),
-        "parallel": parallel.group(1) if parallel else None,
+        "parallel": parallel_version(),
         "python": platform.python_version(),
         "numpy": python_package("numpy"),
         "matplotlib": python_package("matplotlib"),
     }
 
 
+def parallel_version():
+    """From the script's text: to ask it would start five processes."""
+    script = read(shutil.which("parallel") or "") or ""
+    found = re.search(r"^\s*\$Global::version = ([0-9]+);", script, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def python_package(name):
+    """From the folder beside the package that names its version; importlib.metadata takes long to import."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.origin:
+        return None
+    beside = glob.escape(os.path.dirname(os.path.dirname(spec.origin)))
+    found = [re.search(r"-([^-/]+)\.(?:dist|egg)-info$", path) for path in glob.glob(f"{beside}/{name}-*-info")]
+    return next((match.group(1) for match in found if match), None)
+
+
 def git_revision(root):
-    """The commit, with -dirty when tracked files differ from it."""
-    return run("git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    """The commit, with -dirty when tracked files differ from it. Takes no lock: others may be committing."""
+    return run("git", "--no-optional-locks", "-C", root, "describe", "--always", "--abbrev=40", "--dirty",
+               "--exclude=*")

@@ -1,6 +1,7 @@
-"""Made-up runs for the tests of harness/numa_report and harness/plot.py."""
+"""Made-up runs and machines for the tests of harness/numa_report and harness/plot.py."""
 
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -58,6 +59,40 @@ def write_run(folder, rows, described=None):
     if described is not None:
         (folder / "environment.json").write_text(json.dumps(described), encoding="utf-8")
     return folder
+
+
+def hmat(*structures, revision=2):
+    """The bytes of an ACPI HMAT: (data type, base unit, [[entry of each target] of each initiator], flags, domains)."""
+    body = bytes(4)
+    for data_type, base_unit, entries, *more in structures:
+        flags, domains = (*more, 0)[0], (more[1:] or [None])[0]
+        initiators = domains or list(range(len(entries)))
+        targets = domains or list(range(len(entries[0])))
+        content = struct.pack("<BBBBIIIQ", flags, data_type, 0, 0, len(initiators), len(targets), 0, base_unit)
+        content += struct.pack(f"<{len(initiators) + len(targets)}I", *initiators, *targets)
+        content += struct.pack(f"<{len(initiators) * len(targets)}H", *(entry for row in entries for entry in row))
+        body += struct.pack("<HHI", 1, 0, 8 + len(content)) + content
+    header = struct.pack("<4sIBB6s8sI4sI", b"HMAT", 36 + len(body), revision, 0, b"MADEUP", b"MACHINES", 1, b"TEST", 1)
+    return with_checksum(header + body)
+
+
+def with_checksum(table):
+    table = bytearray(table)
+    table[9] = 0
+    table[9] = -sum(table) % 256
+    return bytes(table)
+
+
+def write_tree(root, files):
+    """{path: content} below root; content is text or bytes, None makes a folder."""
+    for path, content in files.items():
+        path = root / path
+        if content is None:
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(root)
 
 
 @pytest.fixture
