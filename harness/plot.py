@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the heatmaps of a run, or of every run in a folder: latency and bandwidth, PNG and SVG beside the data."""
+"""Says what a run found, or every run in a folder, in words (verdict.txt) and in heatmaps (PNG and SVG)."""
 
 import argparse
 import importlib.util
@@ -35,7 +35,10 @@ def main(path):
 
     def draw(folder):
         from numa_report import runs
-        for picture in runs.plot(folder):
+        rows = runs.matrix_of(folder)
+        for line in runs.judge(folder, rows):
+            print(line)
+        for picture in runs.plot(folder, rows):
             print(picture)
         return 0
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import collect, environment, summary, tables
+from . import collect, environment, tables, verdict
 from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")
@@ -48,6 +48,8 @@ def summarise_samples(folder):
 
 def write_summary(folder, samples, failures, jobs):
     """matrix.csv; returns its rows."""
+    from . import summary  # numpy takes long to import: only where there is something to summarise
+
     run, host = os.path.basename(os.path.abspath(folder)), environment.load(folder).get("host") or ""
     rows = summary.summarise(samples, failures, jobs, run, host)
     summary.write_matrix(folder, rows)
@@ -61,8 +63,15 @@ def finish(folder):
     return write_summary(folder, samples, failures, jobs)
 
 
-def plot(folder):
-    """Draws every figure of the run; returns the paths."""
+def judge(folder, rows):
+    """The verdict on the matrix's rows, kept as verdict.txt; returns its lines."""
+    words = verdict.lines(rows, environment.load(folder))
+    verdict.save(folder, words)
+    return words
+
+
+def plot(folder, rows):
+    """Draws every figure of the matrix's rows; returns the paths."""
     from . import heatmap  # matplotlib takes seconds to import: only where a picture is wanted
 
-    return heatmap.draw_all(matrix_of(folder), environment.load(folder), folder)
+    return heatmap.draw_all(rows, environment.load(folder), folder)

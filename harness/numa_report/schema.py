@@ -17,6 +17,7 @@ MATRIX_COLUMNS = (
 PLACEMENTS = ("verified", "failed", "unverified")
 STATUSES = ("ok", "noisy", "misplaced", "failed", "skipped")
 MEASURED = ("ok", "noisy")  # the statuses whose median is the median of what was asked for
+FEWEST_SAMPLES = 3  # fewer cannot show a spread
 
 # What tells the figure's panels apart besides the variant.
 CONDITIONS = ("allocator", "pages", "threads", "size_bytes")

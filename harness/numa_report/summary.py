@@ -28,7 +28,7 @@ from statistics import median
 import numpy
 
 from . import tables
-from .schema import BENCHES, CONDITIONS, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
+from .schema import BENCHES, CONDITIONS, FEWEST_SAMPLES, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
 from .topology import format_list
 
 RESAMPLES = 2000
@@ -37,7 +37,6 @@ OUTLIER_Z = 3.5
 MAD_TO_SIGMA = 1.4826
 NOISY_HALF_WIDTH = 0.05
 NOISY_ROUNDS = 0.10
-FEWEST_SAMPLES = 3
 
 GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *CONDITIONS, "policy")
 

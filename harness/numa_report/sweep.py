@@ -13,8 +13,8 @@ from .errors import ReportError, UsageError, whole_file
 from .layout import counted, size_words
 from .schema import BENCHES
 
-NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && make vm-matrix` "
-             "shows it in a virtual two-node machine")
+NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
+             "./harness/run_matrix.sh --size 4M` shows it in a virtual two-node machine")
 OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "timeout", "seed", "out", "no_pictures")
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 
@@ -165,6 +165,8 @@ def finish(options):
     rows = runs.finish(options.folder)
     remove_pictures(options.folder)
     print(table.render(rows))
+    print()
+    print("\n".join(runs.judge(options.folder, rows)))
     print(flush=True)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced")}
     if counts["misplaced"]:
@@ -172,11 +174,11 @@ def finish(options):
     failed = {(row["bench"], row["cpu"], row["mem_node"]): row["reason"] for row in rows if row["status"] == "failed"}
     for (bench, cpu, mem_node), reason in failed.items():
         say(f"{bench} on CPU {cpu}, memory node {mem_node}, failed: {reason}")
-    print(f"data: {options.folder}/matrix.csv, samples.csv, environment.json")
+    print(f"data: {options.folder}/matrix.csv, samples.csv, verdict.txt, environment.json")
     if options.no_pictures:
         print(f"pictures: harness/plot.py {shlex.quote(options.folder)}")
     elif any(row["median"] is not None for row in rows):
-        for path in runs.plot(options.folder):
+        for path in runs.plot(options.folder, rows):
             if path.endswith(".png"):
                 print(f"picture: {path} (and .svg)")
     return 1 if counts["failed"] or counts["misplaced"] else 0

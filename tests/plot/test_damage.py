@@ -11,6 +11,11 @@ from numa_report import runs
 from numa_report.errors import run_main, whole_file
 
 
+def read_judge_and_draw(folder):
+    rows = runs.matrix_of(folder)
+    return 0 if runs.judge(folder, rows) and runs.plot(folder, rows) else 1
+
+
 def complaint(path):
     """What plot.py does with a path, in this process: (exit status, lines on stderr)."""
     errors = io.StringIO()
@@ -18,7 +23,7 @@ def complaint(path):
     with contextlib.redirect_stderr(errors):
         status = run_main("plot.py", lambda: folders.extend(runs.find(str(path))) or 0)
         for folder in folders:
-            status = max(status, run_main("plot.py", lambda folder=folder: bool(runs.plot(folder)) - 1))
+            status = max(status, run_main("plot.py", lambda folder=folder: read_judge_and_draw(folder)))
     return status, errors.getvalue().splitlines()
 
 

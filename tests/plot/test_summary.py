@@ -95,6 +95,11 @@ def test_noisy_cells_say_why(values, reason):
     assert row["status"] == "noisy" and reason in row["reason"]
 
 
+def test_one_round_of_three_steady_samples_is_ok():
+    row = only(summary.summarise(cells([[100, 101, 99]])))
+    assert (row["status"], row["samples"], row["rounds"]) == ("ok", 3, 1)
+
+
 def test_outliers_are_counted_and_kept():
     row = only(summary.summarise(cells([[100, 101, 99, 100, 101, 99, 100, 250]])))
     assert (row["outliers"], row["samples"], row["median"]) == (1, 8, 100)

@@ -1,0 +1,239 @@
+"""The verdict: what a run says in words, and what it must not say."""
+
+import json
+import random
+import time
+
+import pytest
+from conftest import machine, sample, write_run
+
+from numa_report import runs, summary, verdict
+
+TWO = [[2000, 3600], [3600, 2000]]
+SLIT = [[10, 21], [21, 10]]
+LIAR = [[3600, 2000], [2000, 3600]]
+
+
+def cells(latency_ns=None, bandwidth_gbs=None, spread=0.002, **changes):
+    """The rows of matrix.csv for these medians, a row of the matrix a CPU node."""
+    samples = []
+    for bench, matrix in (("latency", latency_ns), ("bandwidth", bandwidth_gbs)):
+        samples += [sample(bench, None, 4 * i, i, j, value * (1 + spread * k), r, k + 1, **changes)
+                    for i, row in enumerate(matrix or []) for j, value in enumerate(row) if value is not None
+                    for r in (1, 2, 3) for k in range(5)]
+    return summary.summarise(samples)
+
+
+def table(matrix):
+    """As JSON gives it back."""
+    return {str(i): {str(j): figure for j, figure in enumerate(row) if figure is not None}
+            for i, row in enumerate(matrix)}
+
+
+def environment(slit=None, hmat=None, bandwidth=None, nearest=None, **more):
+    claims = {"read_latency": hmat and table(hmat), "read_bandwidth": bandwidth and table(bandwidth)}
+    return {"topology": {"distances": slit and table(slit)},
+            "firmware": {"hmat": claims if hmat or bandwidth else None, "nearest": nearest}, **more}
+
+
+def said(rows, described, word):
+    """The lines that begin with the word."""
+    words = verdict.lines(rows, described)
+    assert 1 <= len(words) <= 5 and all(line.isprintable() and len(line) < 500 for line in words), words
+    return [line for line in words if line.startswith(word)]
+
+
+def test_the_worst_remote_cell_is_the_penalty():
+    line, = said(cells([[2000, 3600], [3900, 2000]], [[64, 30], [32, 64]]), {}, "penalty")
+    assert "1.95× in latency, CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns" in line
+    assert "2.13× in bandwidth (copy, 1 thread), CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s" in line
+
+
+def test_a_penalty_over_a_noisy_cell_says_so():
+    line, = said(cells(TWO, spread=0.1), {}, "penalty")
+    assert "(noisy)" in line
+
+
+def test_without_a_remote_cell_the_penalty_is_not_known():
+    assert "not known" in said(cells([[100]]), {}, "penalty")[0]
+
+
+def test_firmware_that_ranks_as_measured_is_said_with_its_figures():
+    line, = said(cells(TWO, [[64, 32], [32, 64]]), environment(SLIT, TWO, [[64000, 32000], [32000, 64000]]), "firmware")
+    assert line.startswith("firmware agrees: SLIT and HMAT rank the nodes as measured (6 of 6 pairs)")
+    assert "SLIT 10 against 21, HMAT 2,000 against 3,600 ns, measured 2,008 ns against 3,614 ns" in line
+
+
+def test_a_coarse_slit_is_not_a_disagreement():
+    line, = said(cells([[100, 140], [140, 100]]), environment(SLIT), "firmware")
+    assert line.startswith("firmware agrees: SLIT ranks")
+
+
+def test_an_hmat_that_says_the_opposite_disagrees_and_the_slit_still_agrees():
+    wrong, right = said(cells(TWO, [[64, 32], [32, 64]]),
+                        environment(SLIT, LIAR, [[32000, 64000], [64000, 32000]]), "firmware")
+    assert wrong.startswith("firmware disagrees: HMAT says that from CPUs of node 0 memory of node 1 is ")
+    assert "the opposite in 2 of 2 latency pairs, 2 of 2 bandwidth pairs" in wrong
+    assert right.startswith("firmware agrees: SLIT ranks")
+
+
+def test_the_worst_pair_is_named_with_claimed_and_measured_figures():
+    rows = cells([[2000, 3600, 4400], [3600, 2000, 6000]])
+    line, = said(rows, environment([[10, 21, 17], [21, 10, 12]]), "firmware")
+    assert line == ("firmware disagrees: SLIT says that from CPUs of node 1 memory of node 2 is nearer than of node 0 "
+                    "(12 against 21); measured 6,024 ns against 3,614 ns; the opposite in 2 of 6 latency pairs")
+
+
+def test_bandwidth_that_is_the_other_way_round_disagrees():
+    line, = said(cells(None, [[64, 32], [32, 64]]), environment(None, None, TWO), "firmware")
+    assert "memory of node 1 is faster than of node 0 (3,600 against 2,000 MB/s); measured" in line
+    assert "2 of 2 bandwidth pairs" in line
+
+
+def test_fast_but_far_memory_is_no_lie_of_the_slit():
+    """HBM: the SLIT says far, which is right, and its bandwidth is the highest."""
+    line, = said(cells([[100, 130]], [[64, 300]]), environment([[10, 31]]), "firmware")
+    assert line.startswith("firmware agrees")
+
+
+def test_latencies_of_the_hmat_count_as_ratios_too():
+    line, = said(cells(TWO), environment(None, [[80, 250], [130, 80]]), "firmware")
+    assert line == ("firmware disagrees: HMAT says that from CPUs of node 0 memory of node 1 costs 3.12 times that of "
+                    "node 0 (250 against 80 ns); measured 1.80 times (3,614 ns against 2,008 ns); off in 1 pair")
+    assert said(cells(TWO), environment(None, [[80, 170], [130, 80]]), "firmware agrees")
+
+
+@pytest.mark.parametrize("latency, spread", [([[100, 108], [108, 100]], 0.002), ([[100, 130], [130, 100]], 0.2)])
+def test_what_is_too_close_to_tell_is_neither(latency, spread):
+    line, = said(cells(latency, spread=spread), environment([[21, 10], [10, 21]]), "firmware")
+    assert line.startswith("firmware: SLIT cannot be judged; 2 pairs")
+
+
+def test_pairs_too_close_to_tell_are_not_counted_as_agreement():
+    line, = said(cells([[100, 150, 155], [150, 100, 150]]), environment([[10, 20, 30], [20, 10, 20]]), "firmware")
+    assert "(4 of 5 pairs, the others too close to tell)" in line
+
+
+def test_equal_distances_claim_nothing():
+    assert not said(cells(TWO), environment([[10, 10], [10, 10]]), "firmware")
+
+
+def test_cells_that_are_not_measured_as_asked_judge_nobody():
+    assert not said(cells(TWO, placement="failed", placed_fraction=0.5), environment(LIAR, LIAR), "firmware")
+
+
+def test_few_samples_judge_nobody():
+    rows = summary.summarise([sample(mem_node=j, value=value) for j, value in ((0, 100), (1, 200))])
+    assert not said(rows, environment([[21, 10]]), "firmware")
+
+
+def test_a_machine_without_claims_has_no_line():
+    assert not said(cells(TWO), {}, "firmware")
+    assert not said(cells(TWO), environment(), "firmware")
+
+
+def test_the_nearest_initiators_alone_can_be_contradicted():
+    """What sysfs shows to everybody: node 0's memory is nearest to CPUs of node 1."""
+    nearest = {"read_latency": {"1": {"0": 2000}, "0": {"1": 2000}}}
+    line, = said(cells(TWO), environment(nearest=nearest), "firmware")
+    assert ("memory of node 0 is nearest to CPUs of node 1 (2,000 ns), not to those of node 0; measured 3,614 ns "
+            "against 2,008 ns") in line
+
+
+def test_the_nearest_initiators_alone_can_agree():
+    nearest = {"read_latency": {"0": {"0": 2000}, "1": {"1": 2000}}}
+    line, = said(cells(TWO), environment(nearest=nearest), "firmware")
+    assert "HMAT ranks the nodes as measured (2 of 2 pairs)" in line and "HMAT 2,000 against more ns" in line
+
+
+def test_misplaced_cells_are_counted_and_named_worst_first():
+    rows = cells([[100, 180, 180], [180, 100, 180]])
+    for number, fraction in ((1, 0.53), (2, 0.997), (3, 0.0), (5, 0.98)):
+        rows[number].update(placement="failed", placed_fraction=fraction, status="misplaced")
+    line, = said(rows, {}, "misplaced")
+    assert line == ("misplaced: 4 of 6 cells had pages elsewhere than on the node asked for: latency.random.cpu4.node0 "
+                    "(0 % in place), latency.random.cpu0.node1 (53 % in place), latency.random.cpu4.node2 (98 % in "
+                    "place), 1 more")
+
+
+def test_balancing_over_bound_and_verified_cells_is_no_warning():
+    assert not said(cells(TWO), {"numa_balancing": 1}, "NUMA")
+
+
+@pytest.mark.parametrize("policy", ["none", "local"])
+def test_balancing_over_unbound_memory_warns(policy):
+    line, = said(cells(TWO, policy=policy), {"numa_balancing": 1}, "NUMA")
+    assert f"4 of 4 cells without a binding policy ({policy})" in line and "sysctl kernel.numa_balancing=0" in line
+    assert not said(cells(TWO, policy=policy), {"numa_balancing": 0}, "NUMA")
+    assert not said(cells(TWO, policy=policy), {}, "NUMA")
+
+
+def test_balancing_with_pages_gone_astray_warns():
+    line, = said(cells(TWO, placement="failed", placed_fraction=0.47), {"numa_balancing": 2}, "NUMA")
+    assert "is on (2)" in line and "4 cells misplaced (down to 47 % in place)" in line
+
+
+def test_five_lines_at_most_when_everything_is_wrong():
+    rows = cells(TWO, policy="none")
+    rows[0].update(placed_fraction=0.5)
+    words = verdict.lines(rows, environment(LIAR, LIAR, numa_balancing=1))
+    assert [line.replace(":", "").split()[0] for line in words] == [
+        "penalty", "firmware", "firmware", "misplaced", "NUMA"]
+
+
+def test_the_words_are_kept_beside_the_data(tmp_path):
+    folder = write_run(tmp_path / "run", machine([0, 1], [0, 1]), environment(SLIT))
+    words = runs.judge(str(folder), runs.matrix_of(str(folder)))
+    assert (folder / "verdict.txt").read_text(encoding="utf-8").splitlines() == words
+    assert words[0].startswith("penalty: at most 1.85×") and words[1].startswith("firmware agrees")
+
+
+def test_the_file_and_the_memory_give_the_same_words(tmp_path):
+    rows = machine([0, 1], [0, 1, 2])
+    for row in rows[:15]:
+        row.update(placement="failed", placed_fraction=0.5, policy="none")
+    folder = str(write_run(tmp_path / "run", rows, environment(SLIT, TWO, numa_balancing=1)))
+    assert runs.judge(folder, runs.matrix_of(folder)) == runs.judge(folder, summary.summarise(rows))
+
+
+ODD = [None, 3, -1, "x", [], {}, [[1, 2]], {"0": 3}, {"0": {"0": "near"}}, {"0": {"0": None, "1": -4}}, {"x": {"0": 1}},
+       {"0": {"0": True, "1": 1e400}}, {"0": {"1": float("nan"), "0": 10}}, {"-1": {"0": 10, "1": 20}},
+       {"0": {"0": 10, "1": 10 ** 400}}, {"9" * 5000: {"0": 1}}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_an_odd_environment_judges_nobody_and_breaks_nothing(odd):
+    claims = {"read_latency": odd, "read_bandwidth": odd}
+    for described in ({"topology": odd, "firmware": odd, "numa_balancing": odd},
+                      {"topology": {"distances": odd}, "firmware": {"hmat": odd, "nearest": odd}},
+                      {"firmware": {"hmat": claims, "nearest": claims}}):
+        assert not said(cells(TWO), described, "firmware")
+
+
+def test_an_odd_matrix_breaks_nothing(tmp_path):
+    """Fields that readers do not need may be absent or anything."""
+    folder = write_run(tmp_path / "run", machine([0, 1], [0, 1], benches=("latency",)), environment(SLIT, TWO))
+    runs.matrix_of(str(folder))
+    lines = (folder / "matrix.csv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+    dice = random.Random(1)
+    for _ in range(100):
+        fields = [line.split(",") for line in lines[1:]]
+        for _ in range(3):
+            column = dice.choice(["placed_fraction", "policy", "ci_low", "ci_high", "penalty", "samples", "status"])
+            dice.choice(fields)[header.index(column)] = {
+                "placed_fraction": dice.choice(["", "nan", "-3", "x"]), "policy": dice.choice(["", "\x1b[2J" * 40]),
+                "samples": "0", "status": dice.choice(["noisy", "misplaced"])}.get(column, "")
+        (folder / "matrix.csv").write_text("\n".join([lines[0], *map(",".join, fields)]) + "\n", encoding="utf-8")
+        said(runs.matrix_of(str(folder)), json.loads((folder / "environment.json").read_text()), "penalty")
+
+
+def test_64_nodes_by_64_are_judged_in_seconds():
+    distances = [[10 + abs(i - j) for j in range(64)] for i in range(64)]
+    rows = cells([[100 + 20 * abs(i - j) for j in range(64)] for i in range(2)])
+    rows = [{**row, "cpu": cpu, "cpu_node": cpu, "mem_node": (row["mem_node"] + cpu) % 64}
+            for cpu in range(64) for row in rows[:64]]
+    nearest = {"read_latency": {str(i): {str(i): 100} for i in range(64)}}
+    started = time.process_time()
+    verdict.lines(rows, environment(distances, nearest=nearest))
+    assert time.process_time() - started < 10
