@@ -111,29 +111,41 @@ set_option() {
     esac
 }
 
-# Sets python to an interpreter that has what the reports need.
-find_python() {
-    local needs='import sys; del sys.path[0]
+# Runs a program under the first Python that has what the reports need. Each start of one counts on a slow machine.
+# Until it can say so in one line, Python does not hear a Ctrl-C; this script does.
+with_python() { # program, argument...
+    local python status lacking=97
+    local needs="import sys; del sys.path[0]
 from importlib.util import find_spec
-sys.exit(not (find_spec("numpy") and find_spec("matplotlib")))'
+if not (find_spec('numpy') and find_spec('matplotlib')): sys.exit($lacking)
+"
     for python in /usr/bin/python3 python3; do
-        "$python" -c "$needs" 2>/dev/null && return
+        command -v "$python" >/dev/null || continue
+        status=0
+        (trap '' INT && exec "$python" -c "$needs$1" "${@:2}") || status=$?
+        [ "$status" -eq "$lacking" ] || return "$status"
     done
     die "python3 with numpy and matplotlib is missing; harness/setup.sh installs it"
+}
+
+is_plain() { # printable ASCII only
+    local LC_ALL=C
+    [[ $1 != *[!' '-'~']* ]]
 }
 
 # The folders' paths become lines of a file of commands and UTF-8 text in CSV files.
 check_paths() { # of the run folder, as it was given and as it is
     local bad=0 path of
-    "$python" -c 'import os, sys
+    ! is_plain "$root$*" || return 0
+    with_python 'import os
 for number, path in enumerate(sys.argv[1:], 1):
     try:
         path = os.fsencode(path).decode()
     except UnicodeDecodeError:
         sys.exit(number)
     if any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path):
-        sys.exit(number)' "$root" "$@" 2>/dev/null || bad=$?
-    [ "$bad" -eq 0 ] && return
+        sys.exit(number)' "$root" "$@" || bad=$?
+    [ "$bad" -ne 0 ] || return 0
     if [ "$bad" -eq 1 ]; then of='this project' path=$root; else of='the run folder' path=${*:bad-1:1}; fi
     die "the path of $of, ${path@Q}, has a control character or is not UTF-8; rename it or name another" 2
 }
@@ -153,17 +165,15 @@ check_tools() {
 }
 
 # Not `python -m`: that would let a file in the user's folder stand in for a module.
-# Until it can say so in one line, Python does not hear a Ctrl-C; this script does.
-report() (
-    trap '' INT
-    exec "$python" -c 'import signal, sys; sys.path[0] = sys.argv.pop(1)
+report() {
+    with_python 'import signal; sys.path.insert(0, sys.argv.pop(1))
 from numa_report.errors import run_main
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from numa_report import sweep
     return sweep.main(sys.argv[1:])
 sys.exit(run_main("run_matrix.sh", main))' "$root/harness" "$@" --root "$root" --folder "$folder"
-)
+}
 
 prepare() {
     local options=(--bench "$bench" --rounds "$rounds" --seed "$seed" --timeout "$timeout")
@@ -248,7 +258,6 @@ if [ -n "$resume" ]; then
     [ -d "$resume" ] || die "--resume: no such folder: $resume" 2
     folder=$(cd -- "$resume" && pwd -P)
     check_tools
-    find_python
     check_paths "$resume" "$folder"
     lock_folder
     timeout=$(report resume)
@@ -257,7 +266,6 @@ else
     case "$folder" in /*) ;; *) folder=$PWD/$folder ;; esac
     [ -z "$out" ] || refuse_used_folder
     [ "$dry_run" -eq 1 ] || check_tools
-    find_python
     check_paths "$folder"
     if [ "$dry_run" -eq 1 ]; then
         prepare
