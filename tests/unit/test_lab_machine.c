@@ -1,4 +1,4 @@
-/* What the virtual machine's plugins know of nodes, caches and the lines that CPUs share. */
+/* The table of the lab's machine that the plugins read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,230 +8,209 @@
 
 #include "harness/lab/plugin/machine_model.h"
 
-enum { CACHE_BYTES = 128 << 10, SETS = CACHE_BYTES / (CACHE_WAYS << LINE_SHIFT) };
+static struct machine machine;
+static char why[MACHINE_WHY_BYTES];
 
-static struct line_cache cache;
-static struct line_versions versions;
+static bool read_table(const char *text) {
+    FILE *stream = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+    bool read = machine_read(&machine, stream, "table", why);
 
-static int empty_caches(void **state) {
-    (void)state;
-    free(cache.set);
-    free(versions.entry);
-    return line_cache_make(&cache, CACHE_BYTES) && line_versions_make(&versions, 1 << 10) ? 0 : -1;
+    fclose(stream);
+    return read;
 }
 
-/* Of a line that nobody else writes. */
-static enum touch touch(uint64_t address) {
-    return line_cache_touch(&cache, address, (struct line_version){0, 0});
+static void assert_refused(const char *text, const char *message) {
+    assert_false(read_table(text));
+    assert_string_equal(why, message);
 }
 
-static void second_touch_of_a_line_hits(void **state) {
-    (void)state;
-    assert_int_equal(touch(0x1000), TOUCH_MISS);
-    assert_int_equal(touch(0x1000), TOUCH_HIT);
-    assert_int_equal(touch(0x103f), TOUCH_HIT);
-    assert_int_equal(touch(0x1040), TOUCH_MISS);
-}
-
-static void line_zero_misses_in_an_empty_cache(void **state) {
-    (void)state;
-    assert_int_equal(touch(0), TOUCH_MISS);
-    assert_int_equal(touch(63), TOUCH_HIT);
-    line_cache_empty(&cache);
-    assert_int_equal(touch(0), TOUCH_MISS);
-}
-
-static void a_cache_has_the_size_asked_for(void **state) {
-    struct line_cache small;
-
-    (void)state;
-    assert_int_equal(cache.sets, SETS);
-    assert_true(line_cache_make(&small, 256));
-    assert_int_equal(small.sets, 1);
-    free(small.set);
-    assert_true(
-        line_cache_make(&small, 100000)); /* the next smaller one with sets of a power of 2 */
-    assert_int_equal(small.sets, 256);
-    free(small.set);
-    assert_false(line_cache_make(&small, 255));
-    free(small.set);
-}
-
-static void as_many_streams_as_ways_do_not_evict_each_other(void **state) {
-    (void)state;
-    for (uint64_t line = 0; line < 100; line++)
-        for (uint64_t offset = 0; offset < 64; offset += 8)
-            for (uint64_t stream = 0; stream < CACHE_WAYS; stream++)
-                assert_int_equal(touch((stream << 22) + line * 64 + offset),
-                                 offset > 0 ? TOUCH_HIT : TOUCH_MISS);
-}
-
-static void the_least_recently_used_line_of_a_set_is_evicted(void **state) {
-    uint64_t same_set = SETS * 64;
-
-    (void)state;
-    for (uint64_t way = 0; way < CACHE_WAYS; way++)
-        assert_int_equal(touch(way * same_set), TOUCH_MISS);
-    assert_int_equal(touch(0), TOUCH_HIT); /* now line 1 is the oldest */
-    assert_int_equal(touch(CACHE_WAYS * same_set), TOUCH_MISS);
-    assert_int_equal(touch(0), TOUCH_HIT);
-    assert_int_equal(touch(2 * same_set), TOUCH_HIT);
-    assert_int_equal(touch(1 * same_set), TOUCH_MISS);
-}
-
-static void a_walk_of_one_cache_size_stays_cached(void **state) {
-    uint64_t lines = SETS * CACHE_WAYS;
-
-    (void)state;
-    for (uint64_t line = 0; line < lines; line++)
-        assert_int_equal(touch(line * 64), TOUCH_MISS);
-    for (uint64_t line = 0; line < lines; line++)
-        assert_int_equal(touch(line * 64), TOUCH_HIT);
-}
-
-static void a_walk_of_one_line_more_in_each_set_never_hits(void **state) {
-    uint64_t lines = SETS * (CACHE_WAYS + 1);
-
-    (void)state;
-    for (int round = 0; round < 2; round++)
-        for (uint64_t line = 0; line < lines; line++)
-            assert_int_equal(touch(line * 64), TOUCH_MISS);
-}
-
-/* CPU 0 with its cache, `cache`, and CPU 1 with `other`. */
-static struct line_cache other;
-
-static int empty_two_caches(void **state) {
-    free(other.set);
-    return empty_caches(state) == 0 && line_cache_make(&other, CACHE_BYTES) ? 0 : -1;
-}
-
-static enum touch access_by(unsigned cpu, uint64_t address, bool store) {
-    return line_cache_touch(cpu == 0 ? &cache : &other, address,
-                            line_version_access(&versions, address, cpu, store));
-}
-
-static void a_line_that_is_only_read_stays_in_every_cache(void **state) {
-    (void)state;
-    for (int round = 0; round < 3; round++)
-        for (unsigned cpu = 0; cpu < 2; cpu++)
-            assert_int_equal(access_by(cpu, 0x40, false), round == 0 ? TOUCH_MISS : TOUCH_HIT);
-}
-
-static void a_line_that_one_cpu_writes_stays_in_its_cache(void **state) {
-    (void)state;
-    assert_int_equal(access_by(0, 0x40, true), TOUCH_MISS);
-    for (int round = 0; round < 3; round++) {
-        assert_int_equal(access_by(0, 0x40, true), TOUCH_HIT);
-        assert_int_equal(access_by(0, 0x40, false), TOUCH_HIT);
-    }
-}
-
-static void a_write_makes_the_other_cpus_line_stale(void **state) {
-    (void)state;
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_MISS);
-    assert_int_equal(access_by(1, 0x40, true), TOUCH_MISS);
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_STALE);
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_HIT);
-    /* The writer's own copy is not stale, though another CPU has read it. */
-    assert_int_equal(access_by(1, 0x40, true), TOUCH_HIT);
-    assert_int_equal(access_by(0, 0x40, true), TOUCH_STALE);
-    assert_int_equal(access_by(1, 0x40, true), TOUCH_STALE);
-    assert_int_equal(access_by(1, 0x40, true), TOUCH_HIT);
-}
-
-static void a_reader_that_writes_has_not_lost_its_line(void **state) {
-    (void)state;
-    assert_int_equal(access_by(0, 0x40, true), TOUCH_MISS);
-    assert_int_equal(access_by(1, 0x40, false), TOUCH_MISS);
-    assert_int_equal(access_by(1, 0x40, true), TOUCH_HIT);
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_STALE);
-}
-
-static void writes_to_other_lines_make_nothing_stale(void **state) {
-    (void)state;
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_MISS);
-    assert_int_equal(access_by(1, 0x80, true), TOUCH_MISS);
-    assert_int_equal(access_by(0, 0x40, false), TOUCH_HIT);
-}
+#define TWO_NODES "cpu 0 0\ncpu 1 1\nmemory 0 0x0 0x1000\nmemory 1 0x1000 0x1000\n"
 
 static void the_upper_half_is_the_kernels(void **state) {
     (void)state;
     assert_false(is_kernel_address(0x00007fffffffffff));
+    assert_false(is_kernel_address(0x0000ffffffffffff)); /* arm64 */
+    assert_true(is_kernel_address(0xffff000000000000));
     assert_true(is_kernel_address(0xffff800000000000));
     assert_true(is_kernel_address(0xffffffff81000000));
 }
 
-static void addresses_belong_to_their_node(void **state) {
-    uint64_t gib = 1ULL << 30;
-    struct machine machine;
-
-    (void)state;
-    assert_true(machine_read(&machine, gib, 3, "0:1", false));
-    assert_int_equal(machine_node_of(&machine, 0), 0);
-    assert_int_equal(machine_node_of(&machine, gib - 1), 0);
-    assert_int_equal(machine_node_of(&machine, gib), 1);
-    assert_int_equal(machine_node_of(&machine, 3 * gib - 1), 2);
-    assert_int_equal(machine_node_of(&machine, 3 * gib), -1);
-}
-
-static void addresses_whose_offset_counts_twice_belong_to_their_node(void **state) {
-    uint64_t gib = 1ULL << 30;
-    struct machine machine;
-
-    (void)state;
-    assert_true(machine_read(&machine, gib, 2, "0:0:1:1", true));
-    assert_int_equal(machine_node_of(&machine, gib - 1), 0);
-    assert_int_equal(machine_node_of(&machine, gib), -1);
-    assert_int_equal(machine_node_of(&machine, 2 * gib), 1);
-    assert_int_equal(machine_node_of(&machine, 3 * gib - 1), 1);
-    assert_int_equal(machine_node_of(&machine, 0x17ffc0000), -1); /* the firmware */
-}
-
 static void cpus_belong_to_their_node(void **state) {
-    struct machine machine;
-
     (void)state;
-    assert_true(machine_read(&machine, 1, 3, "0:0:2", false));
-    assert_int_equal(machine.cpus, 3);
-    assert_int_equal(machine.cpu_node[1], 0);
-    assert_int_equal(machine.cpu_node[2], 2);
+    assert_true(read_table("cpu 0 0\ncpu 5 3\nmemory 0 0 1\n"));
+    assert_int_equal(machine.cpus, 6);
+    assert_int_equal(machine.node_id[machine.cpu_node[0]], 0);
+    assert_int_equal(machine.node_id[machine.cpu_node[5]], 3);
+    assert_int_equal(machine.cpu_node[1], -1);
 }
 
-static void half_a_machine_is_refused(void **state) {
-    struct machine machine;
+static void assert_address_of_node(uint64_t address, unsigned id) {
+    int node = machine_node_of(&machine, address);
+
+    assert_true(node >= 0);
+    assert_int_equal(machine.node_id[node], id);
+}
+
+static void addresses_belong_to_their_node(void **state) {
+    (void)state;
+    /* Of unlike sizes, in two parts, in any order of lines, with holes, up to the last address. */
+    assert_true(read_table("cpu 0 0\n"
+                           "memory 252 0x100000000 0x40000000\n"
+                           "memory 0 0 0x80000000\n"
+                           "memory 8 0xffffffffffffff00 0x100\n"
+                           "memory 0 0x140000000 4096\n"));
+    assert_address_of_node(0, 0);
+    assert_address_of_node(0x7fffffff, 0);
+    assert_int_equal(machine_node_of(&machine, 0x80000000), -1);
+    assert_int_equal(machine_node_of(&machine, 0xffffffff), -1);
+    assert_address_of_node(0x100000000, 252);
+    assert_address_of_node(0x13fffffff, 252);
+    assert_address_of_node(0x140000000, 0);
+    assert_address_of_node(0x140000fff, 0);
+    assert_int_equal(machine_node_of(&machine, 0x140001000), -1);
+    assert_int_equal(machine_node_of(&machine, 0xfffffffffffffeff), -1);
+    assert_address_of_node(0xffffffffffffffff, 8);
+}
+
+static void speeds_go_from_cpu_node_to_memory_node(void **state) {
+    int cpu_node, mem_node;
 
     (void)state;
-    assert_false(machine_read(&machine, 0, 2, "0:1", false));
-    assert_false(machine_read(&machine, 1, 0, "0", false));
-    assert_false(machine_read(&machine, 1, MACHINE_NODES_MAX + 1, "0", false));
-    assert_false(machine_read(&machine, 1, 2, NULL, false));
-    assert_false(machine_read(&machine, 1, 2, "", false));
-    assert_false(machine_read(&machine, 1, 2, "0:2", false));
-    assert_false(machine_read(&machine, 1, 2, "0:", false));
-    assert_false(machine_read(&machine, 1, 2, "0,1", false));
+    assert_true(read_table("# a comment\n\n"
+                           "cpu 0 7 # another\n"
+                           "\tmemory\t 9   0x0 4096\r\n"
+                           "latency 7 9 3600\n"
+                           "bandwidth 7 9 64000000"));
+    cpu_node = machine_find_node(&machine, 7);
+    mem_node = machine_find_node(&machine, 9);
+    assert_int_equal(machine.latency_ns[cpu_node][mem_node], 3600);
+    assert_int_equal(machine.bytes_per_second[cpu_node][mem_node], 64000000);
+    assert_true(machine_speeds_known(&machine, "table", why));
+}
+
+static void missing_speeds_are_named(void **state) {
+    (void)state;
+    assert_true(read_table(TWO_NODES "latency 0 0 1\nlatency 0 1 1\nlatency 1 0 1\n"
+                                     "bandwidth 0 0 1\nbandwidth 0 1 1\nbandwidth 1 0 1\n"));
+    assert_false(machine_speeds_known(&machine, "table", why));
+    assert_string_equal(why, "table: no latency from node 1 to node 1: accepted is a table with "
+                             "both latency and bandwidth of every pair");
+    assert_true(read_table(TWO_NODES "latency 0 0 1\n"));
+    assert_false(machine_speeds_known(&machine, "table", why));
+    assert_string_equal(why, "table: no bandwidth from node 0 to node 0: accepted is a table with "
+                             "both latency and bandwidth of every pair");
+}
+
+static void as_many_nodes_and_cpus_as_stated_fit(void **state) {
+    static char text[64 << 10];
+    size_t length = 0;
+
+    (void)state;
+    for (int cpu = 0; cpu < MACHINE_CPUS_MAX; cpu++)
+        length += (size_t)sprintf(text + length, "cpu %d %d\nmemory %d %d 1\n", cpu,
+                                  cpu % MACHINE_NODES_MAX * 16, cpu % MACHINE_NODES_MAX * 16, cpu);
+    assert_true(read_table(text));
+    assert_int_equal(machine.cpus, MACHINE_CPUS_MAX);
+    assert_int_equal(machine.nodes, MACHINE_NODES_MAX);
+    assert_address_of_node(255, 63 * 16);
+    sprintf(text + length, "memory 1 0x1000 1\n");
+    assert_refused(text, "table:513: accepted are at most 256 ranges of memory");
+    length = 0;
+    for (int node = 0; node <= MACHINE_NODES_MAX; node++)
+        length += (size_t)sprintf(text + length, "memory %d %d 1\n", node, node);
+    assert_refused(text, "table:65: node 64: accepted are at most 64 nodes");
+}
+
+static void bad_lines_are_refused_with_their_place(void **state) {
+    (void)state;
+    assert_refused("cpu 0 0\nnode 1\n",
+                   "table:2: 'node': accepted are cpu, memory, latency and bandwidth");
+    assert_refused("cpu 0\n",
+                   "table:1: too few values: accepted is 'cpu CPU NODE', in whole numbers");
+    assert_refused("cpu 0 0 0\n", "table:1: '0': accepted is 'cpu CPU NODE', in whole numbers");
+    for (const char *const *word = (const char *const[]){"x", "-1", "1.5", "0x", "0xg", "1k",
+                                                         "99999999999999999999", NULL};
+         *word != NULL; word++) {
+        char text[100], message[MACHINE_WHY_BYTES];
+
+        sprintf(text, "memory 0 %s 1\n", *word);
+        sprintf(message,
+                "table:1: '%s': accepted is 'memory NODE FIRST_ADDRESS BYTES', in whole numbers",
+                *word);
+        assert_refused(text, message);
+    }
+}
+
+static void impossible_machines_are_refused(void **state) {
+    (void)state;
+    assert_refused("cpu 256 0\n", "table:1: CPU 256: accepted are 0 to 255");
+    assert_refused("cpu 0 0\ncpu 0 1\n",
+                   "table:2: CPU 0 a second time: accepted is one line a CPU");
+    assert_refused("cpu 0 1024\n", "table:1: node 1024: accepted are 0 to 1023");
+    assert_refused("memory 0 0x10 0\n", "table:1: memory of 0x0 bytes from 0x10: accepted are "
+                                        "1 byte to as many as end below 2^64");
+    assert_refused("memory 0 0xffffffffffffffff 2\n",
+                   "table:1: memory of 0x2 bytes from 0xffffffffffffffff: accepted are "
+                   "1 byte to as many as end below 2^64");
+    assert_refused("", "table:0: no cpu line: accepted is a machine with at least one CPU and "
+                       "memory");
+    assert_refused("cpu 0 0\n", "table:1: no memory line: accepted is a machine with at least one "
+                                "CPU and memory");
+}
+
+static void memory_that_overlaps_is_refused(void **state) {
+    (void)state;
+    assert_refused(
+        "memory 0 0 0x1001\nmemory 1 0x1000 0x1000\n",
+        "table:2: memory of nodes 0 and 1 overlaps at 0x1000: accepted are ranges apart");
+    assert_refused(
+        "memory 1 0x1000 0x1000\nmemory 0 0 0x1001\n",
+        "table:2: memory of nodes 1 and 0 overlaps at 0x1000: accepted are ranges apart");
+    assert_refused(
+        "memory 1 0x1000 0x1000\nmemory 0 0 0x9000\n",
+        "table:2: memory of nodes 1 and 0 overlaps at 0x1000: accepted are ranges apart");
+}
+
+static void impossible_speeds_are_refused(void **state) {
+    (void)state;
+    assert_refused(TWO_NODES "latency 2 0 1\n",
+                   "table:5: node 2 has no CPU above: accepted are nodes of CPUs");
+    assert_refused("memory 0 0 1\nlatency 0 0 1\n",
+                   "table:2: node 0 has no CPU above: accepted are nodes of CPUs");
+    assert_refused("cpu 0 0\nbandwidth 0 0 1\n",
+                   "table:2: node 0 has no memory above: accepted are nodes with memory");
+    assert_refused(TWO_NODES "latency 0 1 1\nlatency 0 1 2\n",
+                   "table:6: from node 0 to node 1 a second time: accepted is one line a pair");
+    assert_refused(TWO_NODES "latency 0 1 0\n", "table:5: 0 ns: accepted are 1 to 1000000000");
+    assert_refused(TWO_NODES "latency 0 1 1000000001\n",
+                   "table:5: 1000000001 ns: accepted are 1 to 1000000000");
+    assert_refused(TWO_NODES "bandwidth 0 1 0\n",
+                   "table:5: 0 bytes per second: accepted are 1 to 1000000000000000");
+}
+
+static void an_endless_line_is_refused(void **state) {
+    char text[400];
+
+    (void)state;
+    memset(text, '#', sizeof text);
+    text[sizeof text - 1] = '\0';
+    assert_refused(text, "table:1: accepted are lines of up to 298 characters");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(second_touch_of_a_line_hits, empty_caches),
-        cmocka_unit_test_setup(line_zero_misses_in_an_empty_cache, empty_caches),
-        cmocka_unit_test_setup(a_cache_has_the_size_asked_for, empty_caches),
-        cmocka_unit_test_setup(as_many_streams_as_ways_do_not_evict_each_other, empty_caches),
-        cmocka_unit_test_setup(the_least_recently_used_line_of_a_set_is_evicted, empty_caches),
-        cmocka_unit_test_setup(a_walk_of_one_cache_size_stays_cached, empty_caches),
-        cmocka_unit_test_setup(a_walk_of_one_line_more_in_each_set_never_hits, empty_caches),
-        cmocka_unit_test_setup(a_line_that_is_only_read_stays_in_every_cache, empty_two_caches),
-        cmocka_unit_test_setup(a_line_that_one_cpu_writes_stays_in_its_cache, empty_two_caches),
-        cmocka_unit_test_setup(a_write_makes_the_other_cpus_line_stale, empty_two_caches),
-        cmocka_unit_test_setup(a_reader_that_writes_has_not_lost_its_line, empty_two_caches),
-        cmocka_unit_test_setup(writes_to_other_lines_make_nothing_stale, empty_two_caches),
         cmocka_unit_test(the_upper_half_is_the_kernels),
-        cmocka_unit_test(addresses_belong_to_their_node),
-        cmocka_unit_test(addresses_whose_offset_counts_twice_belong_to_their_node),
         cmocka_unit_test(cpus_belong_to_their_node),
-        cmocka_unit_test(half_a_machine_is_refused),
+        cmocka_unit_test(addresses_belong_to_their_node),
+        cmocka_unit_test(speeds_go_from_cpu_node_to_memory_node),
+        cmocka_unit_test(missing_speeds_are_named),
+        cmocka_unit_test(as_many_nodes_and_cpus_as_stated_fit),
+        cmocka_unit_test(bad_lines_are_refused_with_their_place),
+        cmocka_unit_test(impossible_machines_are_refused),
+        cmocka_unit_test(memory_that_overlaps_is_refused),
+        cmocka_unit_test(impossible_speeds_are_refused),
+        cmocka_unit_test(an_endless_line_is_refused),
     };
 
-    return cmocka_run_group_tests_name("vm_machine", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("lab_machine", tests, NULL, NULL);
 }

@@ -52,16 +52,17 @@ static void fetch_line(struct cpu *cpu, uint64_t line, int node) {
     struct timeline *timeline = &cpu->timeline;
     struct fetched *fetched = &cpu->fetched[node];
     bool foreseen = stream_detect(&cpu->detector, line);
-    struct fetch fetch = foreseen ? stream_fetch(timeline, &cpu->links[node])
-                                  : demand_fetch(timeline, &cpu->links[node]);
-    uint64_t now = host_ticks(), taken = 0;
+    uint64_t now = host_ticks();
+    struct fetch fetch;
 
-    if (now > fetch.end + timeline->owed + pace.late_ticks)
-        taken = taken_ticks(cpu);
+    if (now > timeline->end + timeline->owed + pace.late_ticks)
+        timeline_owe(timeline, now, taken_ticks(cpu), pace.owed_ticks_max);
+    fetch = foreseen ? stream_fetch(timeline, &cpu->links[node])
+                     : demand_fetch(timeline, &cpu->links[node]);
     fetched->demand_lines += !foreseen;
     fetched->stream_lines += foreseen;
-    fetched->late_lines += fetch_is_late(timeline, fetch, now - taken);
-    timeline_go_on(timeline, fetch, now, taken, pace.owed_ticks_max);
+    fetched->late_lines += fetch_is_late(timeline, fetch, now);
+    timeline_go_on(timeline, fetch, now);
     while (host_ticks() < timeline->end)
         host_pause();
 }

@@ -51,7 +51,24 @@ static inline uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* Takes the link for one line asked for at `asked`; returns when the line begins to be carried. */
+static inline uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Before the fetch that the CPU comes to `now`: the host took `taken` since the previous one. */
+static inline void timeline_owe(struct timeline *timeline, uint64_t now, uint64_t taken,
+                                uint64_t owed_max) {
+    uint64_t behind = now > timeline->end ? now - timeline->end : 0;
+
+    timeline->owed = earlier(earlier(timeline->owed + taken, owed_max), behind);
+}
+
+/* When a line asked for at `asked` would begin to be carried. */
+static inline uint64_t link_free_from(const struct link *link, uint64_t asked) {
+    return later(asked, atomic_load_explicit(&link->free_from, memory_order_relaxed));
+}
+
+/* Takes the link for such a line; returns the same. */
 static inline uint64_t link_take(struct link *link, uint64_t asked) {
     uint64_t free_from = atomic_load_explicit(&link->free_from, memory_order_relaxed), begin;
 
@@ -69,12 +86,13 @@ struct fetch {
     uint64_t end, late_from;
 };
 
-/* A demand miss. A CPU that is behind the clock waits no longer than if it asked now: the lines
- * that others asked for since are not before its own. */
+/* A demand miss. A CPU that is behind the clock finds the link's queue as it is now, and adds
+ * nothing to it: else the lines of all the time it lost would stand there at once, before its own.
+ */
 static inline struct fetch demand_fetch(const struct timeline *timeline, struct link *link) {
-    uint64_t begin = link_take(link, timeline->end);
     uint64_t asked = timeline->end + timeline->owed;
-    uint64_t end = timeline->end + link->latency + (begin > asked ? begin - asked : 0);
+    uint64_t begin = timeline->owed == 0 ? link_take(link, asked) : link_free_from(link, asked);
+    uint64_t end = timeline->end + (begin - asked) + link->latency;
 
     return (struct fetch){end, end};
 }
@@ -95,16 +113,12 @@ static inline bool fetch_is_late(const struct timeline *timeline, struct fetch f
     return now > fetch.late_from + timeline->owed;
 }
 
-/* The fetch is over at its end, or `now` if that is past. Since the previous one the host took
- * `taken` from the CPU (0 if the caller did not ask). The caller is to wait until the timeline's
- * end. */
-static inline void timeline_go_on(struct timeline *timeline, struct fetch fetch, uint64_t now,
-                                  uint64_t taken, uint64_t owed_max) {
-    uint64_t behind = now > fetch.end ? now - fetch.end : 0, owed = timeline->owed + taken;
+/* The fetch is over at its end, or `now` if that is past, but for what the CPU is owed. The caller
+ * is to wait until the timeline's end. */
+static inline void timeline_go_on(struct timeline *timeline, struct fetch fetch, uint64_t now) {
+    uint64_t behind = now > fetch.end ? now - fetch.end : 0;
 
-    if (owed > owed_max)
-        owed = owed_max;
-    timeline->owed = owed < behind ? owed : behind;
+    timeline->owed = earlier(timeline->owed, behind);
     timeline->end = later(fetch.end, now) - timeline->owed;
 }
 
