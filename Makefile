@@ -31,7 +31,7 @@ C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/allo
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh tests/lab/*.sh tests/cli/*.bats) .ci/run
 
-.PHONY: all check check-vm check-vm-full vm-matrix lab-locality bench-alloc lint format clean help
+.PHONY: all check check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -108,16 +108,20 @@ $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
 
-check-vm: all $(BUILD)/tests/refuse ## Boot a two-node virtual machine and test placement and a small sweep in it
+check-vm: all $(BUILD)/tests/refuse ## A short choice of check-lab: placement and ground truth on two nodes
+	tests/lab/check.sh --quick
+
+check-lab: all $(BUILD)/tests/refuse ## Ground truth on every topology of the lab: discovery, placement, figures, misleading states
 	tests/lab/check.sh
 
-check-vm-full: all $(BUILD)/tests/refuse ## Every policy's placement on 2- and 3-node machines, Linux 6.1 and 6.12
-	tests/lab/check.sh --full
+check-lab-kernels: all $(BUILD)/tests/refuse ## Every policy at full size on two and three nodes, Linux 6.1 and 6.12
+	tests/lab/check.sh --kernels
 
-vm-matrix: all ## Sweep a virtual machine with a paced remote penalty; leaves a run under results/
-	tests/lab/matrix.sh
+TOPOLOGY ?= 2-socket
+lab: all ## A shell in a virtual machine of several memory nodes (TOPOLOGY=2-socket)
+	harness/lab.sh --topology $(TOPOLOGY)
 
-lab-locality: all ## Count remote line fetches under every allocator in a virtual machine; prints a table
+lab-locality: all ## Count remote line fetches under every allocator in the lab; prints a table
 	tests/lab/locality.sh
 
 bench-alloc: all ## Compare allocators: bench/allocs and real programs under each, in turns (PEERS=name=path.so,...)
@@ -138,6 +142,6 @@ clean: ## Remove what was built (results/ stays)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/ubsan/unit/*.d)

@@ -1,34 +1,60 @@
 #!/usr/bin/env bash
-# `make check-vm` and `make check-vm-full`: the allocator's placement and a small sweep in virtual machines.
+# `make check-vm`, `make check-lab` and `make check-lab-kernels`: what machines of the lab must show.
 # Ends with `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 usage() {
     cat <<'END'
-Usage: tests/lab/check.sh [--full] [VM_OPTION...]
-Without --full: two nodes under Linux 6.1, a choice of policies; under 5 minutes. With it: every policy, on two
-nodes and on three (one without CPUs), under Linux 6.1 and 6.12 (which has weighted interleave of its own).
-The rest are options of vm.sh, such as --console FILE or --accel kvm; --topology and --kernel limit --full to
-one machine. NUMA_LAB_TIMEOUT: seconds that each machine may take (default 900).
+Usage: tests/lab/check.sh [--quick | --kernels] [--topology NAME]... [--no-arm64]
+Boots the lab's machines and compares what the kernel, the allocator and the benchmarks say with the
+topologies. Without options (make check-lab), for every topology: discovery, every policy's placement, a sweep
+with its cells, latencies and bandwidths, the knee of loaded latency, the verdict on the firmware; then states
+in which figures would mislead, and an arm64 machine. Ends with a table of what was expected and measured.
+Memory is paced, so leave this machine alone meanwhile: 2 processors, 4 GiB.
+
+  --quick          the topology 2-socket alone, without the misleading states and arm64 (make check-vm)
+  --kernels        instead, every policy at full size, under Linux 6.1 and 6.12, on two nodes and on
+                   three (make check-lab-kernels)
+  --topology NAME  this topology; may be repeated
+  --no-arm64       leave out the arm64 machine
+
+NUMA_LAB_TIMEOUT: seconds that each machine may take (default 900).
 END
 }
 
-extent=quick topologies=(2-node) kernels=('') options=()
+extent=every topologies=() arm64=1 started=$SECONDS
 while [ $# -gt 0 ]; do
     case "$1" in
     --help | -h) usage && exit 0 ;;
-    --full) extent=full topologies=(2-node 3-node) kernels=(6.1 6.12) && shift ;;
-    --topology) topologies=("${2:-}") && shift $(($# < 2 ? 1 : 2)) ;;
-    --kernel) kernels=("${2:-}") && shift $(($# < 2 ? 1 : 2)) ;;
-    *) options+=("$1") && shift ;;
+    --quick) extent=quick ;;
+    --kernels) extent=kernels ;;
+    --no-arm64) arm64=0 ;;
+    --topology)
+        [ -r "harness/lab/topologies/${2:-}.conf" ] || {
+            echo "check.sh: --topology '${2:-}': there are $(cd harness/lab/topologies && echo * | sed 's/\.conf//g')" >&2
+            exit 2
+        }
+        topologies+=("$2") && shift
+        ;;
+    *)
+        echo "check.sh: unknown option '$1'; see tests/lab/check.sh --help" >&2
+        exit 2
+        ;;
     esac
+    shift
 done
-started=$SECONDS
+if [ ${#topologies[@]} -eq 0 ]; then
+    case $extent in
+    every) topologies=(2-socket 2-socket-cxl memoryless snc2x2 8-node liar) ;;
+    quick) topologies=(2-socket) ;;
+    kernels) topologies=(2-socket 2-socket-cxl) ;;
+    esac
+fi
 
-for built in alloc/numa_alloc.so bench/latency bench/bandwidth build/tests/refuse; do
+for built in alloc/numa_alloc.so bench/latency bench/bandwidth bench/loaded build/tests/refuse; do
     [ -r "$built" ] || {
-        echo "vm: '$built' is not built; run: make all build/tests/refuse" >&2
+        echo "check.sh: '$built' is not built; run: make all build/tests/refuse" >&2
         exit 1
     }
 done
@@ -37,33 +63,115 @@ for program in placement shares mappings mapped; do
     "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread \
         -o build/lab/$program tests/lab/$program.c
 done
-work=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-check.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/numa_lab-check.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-# Boots the machine of $topology and $kernel for one script, the arguments.
+# Boots a machine for a script and says what it took. $1: label; the rest: lab.sh's arguments. A machine or a
+# script that died is a failure of its own, even if every test so far had passed.
 in_machine() {
-    local status=0 passed_here failed_here
-    mkdir -p "$work/out"
-    echo "== $topology, Linux ${kernel:-6.1}: $1"
-    harness/lab.sh --topology "$topology" ${kernel:+--kernel "$kernel"} --timeout "${NUMA_LAB_TIMEOUT:-900}" \
-        --out "$work/out" "${options[@]}" -- "$@" | tee "$work/tap" || status=$?
-    passed_here=$(grep -c '^ok' "$work/tap" || true)
-    failed_here=$(grep -c '^not ok' "$work/tap" || true)
-    # A machine or a script that died is a failure of its own, even if every test so far had passed.
-    [ "$status" -eq 0 ] || [ "$failed_here" -gt 0 ] || failed_here=1
-    [ "$passed_here" -gt 0 ] || [ "$failed_here" -gt 0 ] || failed_here=1
-    passed=$((passed + passed_here)) failed=$((failed + failed_here))
-    rm -rf "$work/out"
+    local label=$1 status=0
+    shift
+    echo "== $label"
+    /usr/bin/python3 -c '
+import resource, subprocess, sys, time
+started = time.monotonic()
+status = subprocess.call(sys.argv[2:])
+peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+print(f"# {sys.argv[1]}: {time.monotonic() - started:.0f} s, {peak_mib} MiB at most", flush=True)
+sys.exit(status)' "$label" harness/lab.sh --timeout "${NUMA_LAB_TIMEOUT:-900}" "$@" || status=$?
+    [ "$status" -le 1 ] || echo "not ok - $label: status $status"
 }
 
-for kernel in "${kernels[@]}"; do
+# Runs a function of this script, its output shown, and counts its verdicts.
+judged() {
+    local output=$work/judged
+    "$@" >"$output" 2>&1 || true
+    count_verdicts "$output"
+}
+
+count_verdicts() {
+    local ok not_ok
+    cat "$1"
+    ok=$(grep -c '^ok' "$1" || true)
+    not_ok=$(grep -c '^not ok' "$1" || true)
+    [ "$ok" -gt 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
+    passed=$((passed + ok)) failed=$((failed + not_ok))
+}
+
+# $1: topology.
+placement() {
+    local scripts="tests/lab/guest_policies.sh build/lab brief"
+    case $1 in
+    2-socket) scripts+="; tests/lab/guest_placement.sh build/lab/placement; tests/lab/guest_pages.sh build/lab build/tests/refuse" ;;
+    2-socket-cxl) scripts+="; tests/lab/guest_pages.sh build/lab build/tests/refuse" ;;
+    esac
+    in_machine "$1, placement" --topology "$1" --no-pace -- bash -c "$scripts"
+}
+
+# Nothing here is timed by the guest, so two machines at once.
+placements() {
+    local topology
     for topology in "${topologies[@]}"; do
-        [ "$topology" != 2-node ] || in_machine tests/lab/guest_check.sh build/lab/placement "$work/out"
-        in_machine tests/lab/guest_shares.sh build/lab "$extent"
-        in_machine tests/lab/guest_pages.sh build/lab build/tests/refuse
+        [ "$topology" != liar ] || continue # the machine of 2-socket, but for its firmware
+        while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
+        placement "$topology" >"$work/$topology.tap" 2>&1 &
     done
-done
+    wait
+    for topology in "${topologies[@]}"; do
+        [ ! -e "$work/$topology.tap" ] || count_verdicts "$work/$topology.tap"
+    done
+}
+
+# $1: topology.
+truth() {
+    local out=$work/truth-$1 cpus=all
+    [ "$1" != 8-node ] || cpus=0,15 # five bandwidths of 64 cells would take six minutes
+    mkdir -p "$out"
+    in_machine "$1, paced" --topology "$1" --cache-size 128K --share "$out" -- tests/lab/guest_truth.sh "$out" $cpus
+    [ ! -d "$out/run" ] || /usr/bin/python3 harness/plot.py "$out/run" >/dev/null
+    tests/lab/truth.py machine "harness/lab/topologies/$1.conf" "$out" || echo "# truth.py: status $?"
+}
+
+negative() {
+    local out=$work/negative run
+    mkdir -p "$out"
+    in_machine "2-socket, misleading states" --no-pace --share "$out" -- tests/lab/guest_negative.sh "$out"
+    for run in moved balanced hidden; do
+        /usr/bin/python3 harness/plot.py "$out/$run" >/dev/null || true
+    done
+    tests/lab/truth.py negative "$out" || echo "# truth.py: status $?"
+}
+
+kernels() {
+    local topology kernel
+    for kernel in 6.1 6.12; do
+        for topology in "${topologies[@]}"; do
+            judged in_machine "$topology, Linux $kernel" --topology "$topology" --kernel $kernel --no-pace -- bash -c \
+                'tests/lab/guest_policies.sh build/lab full; tests/lab/guest_pages.sh build/lab build/tests/refuse'
+        done
+    done
+}
+
+table() {
+    local files=("$work"/truth-*/truth.csv)
+    [ -r "${files[0]}" ] || return 0
+    { echo 'topology,what,expected,measured,status' && cat "${files[@]}"; } >build/lab/truth.csv
+    column -t -s , build/lab/truth.csv
+    echo "(in build/lab/truth.csv)"
+}
+
+if [ $extent = kernels ]; then
+    kernels
+else
+    placements
+    for topology in "${topologies[@]}"; do judged truth "$topology"; done
+    if [ $extent = every ]; then
+        judged negative
+        [ $arm64 -eq 0 ] || judged in_machine "arm64, 2-socket" --arch arm64 -- tests/lab/guest_arm64.sh
+    fi
+    table
+fi
 echo "took $((SECONDS - started)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
