@@ -112,6 +112,7 @@ check_options() {
         ;;
     *) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
     esac
+    [[ $arch = amd64 || $accel = tcg ]] || bad_usage "--arch arm64 needs --accel tcg"
     check_files
 }
 
@@ -128,6 +129,8 @@ check_files() {
         shares[i]=$(cd "${shares[i]}" && pwd -P)
     done
     [ ! -w "$root/results" ] || shares+=("$root/results")
+    [ "$arch" = amd64 ] || [[ $(pwd -P)/ = "$root"/* ]] ||
+        bad_usage "--arch arm64 shows this project and the shared folders alone: run it from below $root"
     case "${shares[*]}$PWD$root" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
 }
 
@@ -138,26 +141,35 @@ derive() {
     "$python" "$parts/topology.py" "$topology" --arch "$arch" ${pace:+--pace "$pace"} "$@"
 }
 
-# Sets qemu, kernel and busybox.
+# Sets qemu, kernel, busybox, and guest_root and guest_path, where the guest's programs are. For arm64 also tree,
+# what it sees as this project's folder.
 find_tools() {
-    local tool
+    local tool programs group=vm
     case "$arch:$kernel_version" in
     amd64: | amd64:[0-5].* | amd64:6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
     amd64:*) qemu=${QEMU:-$("$parts/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
+    arm64:*) qemu=${QEMU:-qemu-system-aarch64} group='vm arm64' ;;
     esac
-    for tool in "$qemu" busybox cpio; do
-        command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh vm"
+    for tool in "$qemu" cpio $([ "$arch" != amd64 ] || echo busybox); do
+        command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh $group"
     done
+    kernel=$("$parts/kernel.sh" --arch "$arch" ${kernel_version:+"$kernel_version"}) || exit 125
+    guest_root=/ guest_path=$PATH tree=''
+    if [ "$arch" = arm64 ]; then
+        programs=$("$parts/arm64.sh") || exit 125
+        guest_root=${programs%$'\n'*} tree=${programs##*$'\n'}
+        guest_path=/usr/local/bin:/usr/bin:/usr/sbin busybox=$kernel/busybox
+        return
+    fi
     busybox=$(command -v busybox)
     ! LC_ALL=C ldd "$busybox" >/dev/null 2>&1 ||
         fail "$busybox is not statically linked; install busybox-static with: harness/setup.sh vm"
-    kernel=$("$parts/kernel.sh" ${kernel_version:+"$kernel_version"}) || exit 125
 }
 
 # What the guest runs, as a script for bash.
 write_command() {
     echo 'export HOME=/tmp/home LANG=C.UTF-8'
-    printf 'export PATH=%q NUMA_LAB_TOPOLOGY=%q TERM=%q\n' "$PATH" "$topology" \
+    printf 'export PATH=%q NUMA_LAB_TOPOLOGY=%q TERM=%q\n' "$guest_path" "$topology" \
         "$([ "$interactive" -eq 1 ] && echo "${TERM:-dumb}" || echo dumb)"
     # The guest's root is not the owner of the checkout; git asks to be told that this is meant.
     echo 'export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"'
@@ -182,11 +194,16 @@ make_initramfs() {
     cp "$parts/init.sh" "$folder/init"
     chmod 755 "$folder/init"
     cp -r "$kernel/modules" "$folder/vm/modules"
+    printf '%s\n' "${ports[@]}" >"$folder/vm/ports"
     {
         git -C "$PWD" rev-parse --show-toplevel 2>/dev/null || true
         echo "$root"
         pwd -P
     } | awk '!seen[$0]++' >"$folder/vm/folders"
+    if [ -n "$tree" ]; then
+        echo "$root" >"$folder/vm/tree"
+        : >"$folder/vm/folders"
+    fi
     printf '%s\n' "${shares[@]}" >"$folder/vm/shares"
     echo "$interactive" >"$folder/vm/interactive"
     write_command >"$folder/vm/command"
@@ -204,6 +221,21 @@ share() {
     printf 'local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s' "$(listed "$1")" "$2" "$3"
 }
 
+# Sets what differs between architectures: type, the machine and its serial lines (the kernel's log, the command's
+# output, its status), and ports, the guest's names for those.
+choose_type() {
+    if [ "$arch" = arm64 ]; then
+        # The model "max" takes 10 s to boot: pointer authentication is slow to emulate.
+        type=(-machine "virt,gic-version=3" -cpu neoverse-n1 -serial chardev:console
+            -device "pci-serial,chardev=output" -device "pci-serial,chardev=status")
+        ports=(ttyAMA0 ttyS0 ttyS1)
+    else
+        type=(-machine "q35$(grep -qE '^hmat +on' "$topology" && echo ,hmat=on)" -cpu "max,la57=off"
+            -serial chardev:console -serial chardev:output -serial chardev:status)
+        ports=(ttyS0 ttyS1 ttyS2)
+    fi
+}
+
 make_arguments() {
     local machine i session_listed
     session_listed=$(listed "$session")
@@ -211,16 +243,17 @@ make_arguments() {
     # shellcheck disable=SC2054 # the commas are QEMU's
     arguments=(
         -nodefaults -no-user-config -display none -monitor none -no-reboot
-        -machine "q35$(grep -qE '^hmat +on' "$topology" && echo ,hmat=on)" -cpu max,la57=off
         -accel "$([ "$accel" = kvm ] && echo kvm || echo tcg,thread=multi)"
         "${machine[@]}"
         -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
-        -append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
-        -chardev "file,id=console,path=$session_listed/console" -serial chardev:console
-        -chardev "stdio,id=output,signal=off" -serial chardev:output
-        -chardev "file,id=status,path=$session_listed/status" -serial chardev:status
-        -virtfs "$(share / hostroot ,readonly=on)"
+        -append "console=${ports[0]} loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
+        -chardev "file,id=console,path=$session_listed/console"
+        -chardev "stdio,id=output,signal=off"
+        -chardev "file,id=status,path=$session_listed/status"
+        "${type[@]}"
+        -virtfs "$(share "$guest_root" root ,readonly=on)"
     )
+    [ -z "$tree" ] || arguments+=(-virtfs "$(share "$tree" tree ,readonly=on)")
     for i in "${!shares[@]}"; do
         arguments+=(-virtfs "$(share "${shares[i]}" "share$i" '')")
     done
@@ -341,6 +374,7 @@ console=$session/console qemu_pid=''
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+choose_type
 make_initramfs
 make_arguments
 run_machine

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# What an arm64 machine of the lab runs, since this machine's own programs are of another architecture.
-# Usage: arm64.sh root    prints a folder of Debian's arm64 programs, downloaded and unpacked once into the
-#                         user's cache, not installed
-#        arm64.sh build   cross-builds this project; prints the folder, a tree as the checkout is
+# Makes what an arm64 machine of the lab runs, since this machine's own programs are of another architecture, and
+# prints two folders: Debian's arm64 programs, downloaded and unpacked once into the user's cache, not installed;
+# and this project cross-built, a tree as the checkout is.
 set -euo pipefail
 what="arm64 programs"
 parts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -10,7 +9,7 @@ parts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$parts/debian.sh"
 
 # For users; for this project's programs and scripts; to build against.
-packages=(bash coreutils debianutils diffutils findutils gawk grep libc-bin procps sed util-linux
+packages=(bash coreutils dash debianutils diffutils findutils gawk grep libc-bin ncurses-base procps sed util-linux
     hwloc-nox libcmocka0 libhwloc15 libnuma1 numactl parallel perl python3 python3-numpy
     libc6-dev libcmocka-dev libhwloc-dev libnuma-dev)
 
@@ -19,6 +18,7 @@ packages=(bash coreutils debianutils diffutils findutils gawk grep libc-bin proc
 finish_root() {
     local library
     ln -s gawk "$1/usr/bin/awk"
+    ln -sf dash "$1/usr/bin/sh"
     ln -sf which.debianutils "$1/usr/bin/which"
     for library in blas lapack; do
         ln -s "$library/lib$library.so.3" "$1/usr/lib/aarch64-linux-gnu/"
@@ -28,10 +28,10 @@ finish_root() {
     rm -rf "$1"/usr/share/{doc,info,lintian,locale,man}
 }
 
-# Sets root.
+# Sets root, and makes it when it is not there.
 find_root() {
     local key wanted folder
-    key=$(echo "${packages[@]}" | sha256sum | cut -c 1-8)
+    key=$({ echo "${packages[@]}" && declare -f finish_root; } | sha256sum | cut -c 1-8)
     root=$cache/debian-arm64-$key
     if [ ! -d "$root" ]; then
         use_own_apt arm64
@@ -52,8 +52,8 @@ find_root() {
 
 # The project's own files below $1, not what was built from them.
 sources() {
-    (cd "$1" && find Makefile alloc bench harness tests -type f -name '*[.M]*' ! -name '*.so' ! -name '*.a' \
-        ! -name '*.pyc' | sort)
+    (cd "$1" && find Makefile alloc bench harness tests -type f \( -name '*.*' -o -name Makefile \) \
+        ! -name '*.so' ! -name '*.a' ! -name '*.pyc' | sort)
 }
 
 build() {
@@ -62,7 +62,7 @@ build() {
     command -v $triplet-gcc >/dev/null ||
         die "$triplet-gcc is not installed; install it with: harness/setup.sh arm64"
     mkdir -p "$tree/results" "$tree/build/lab" || die "cannot make the folder '$tree'"
-    exec 9>"$tree/lock"
+    exec 9>"$tree.lock"
     flock 9
     # A copy, because objects and programs lie among the sources. make sees by their times what has changed.
     comm -13 <(sources "$checkout") <(sources "$tree" 2>/dev/null) | (cd "$tree" && xargs -r -d '\n' rm -f)
@@ -79,17 +79,8 @@ build() {
         $triplet-gcc --sysroot="$root" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread \
             -o "build/lab/$(basename "$program" .c)" "$program" || die "'$program' does not build for arm64"
     done
-    echo "$tree"
+    printf '%s\n' "$root" "$tree"
 }
 
-case "${1:-}:$#" in
-root:1)
-    find_root
-    echo "$root"
-    ;;
-build:1)
-    find_root
-    build
-    ;;
-*) echo "Usage: ${0##*/} root|build" >&2 && exit 2 ;;
-esac
+find_root
+build

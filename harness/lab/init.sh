@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The guest's first process: makes the host's own files its root, runs one command, powers off.
-# ttyS0 is the kernel's log and these marks; ttyS1 the command's output; ttyS2 its exit status.
+# Three serial lines: the kernel's log and these marks, the command's output, its exit status.
 # shellcheck shell=dash
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -9,9 +9,11 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 
+{ read -r log && read -r output && read -r result; } </vm/ports
+
 finish() {
-    [ -z "$2" ] || echo "numa_lab: $2" >/dev/ttyS0
-    echo "$1" >/dev/ttyS2
+    [ -z "$2" ] || echo "numa_lab: $2" >"/dev/$log"
+    echo "$1" >"/dev/$result"
     sync
     poweroff -f
 }
@@ -22,9 +24,23 @@ done
 
 # Read-only and unchanging while the guest runs: cached as eagerly as 9p allows.
 mkdir /host /new
-mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose hostroot /host ||
+mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose root /host ||
     finish 125 "cannot mount the host's files"
-mount --bind /host /new
+tree=
+if ! [ -e /vm/tree ]; then
+    mount --bind /host /new
+else
+    read -r tree </vm/tree
+    # Programs of another architecture, with no place for this project's folder: one is made.
+    for path in /host/*; do
+        if [ -L "$path" ]; then
+            cp -P "$path" /new/
+        elif [ -d "$path" ]; then
+            mkdir "/new/${path##*/}"
+            [ -z "$(ls -A "$path")" ] || mount --bind "$path" "/new/${path##*/}"
+        fi
+    done
+fi
 mount --bind /proc /new/proc
 mount --bind /sys /new/sys
 mount --bind /dev /new/dev
@@ -42,6 +58,11 @@ ln -s /proc/self/fd/2 /new/dev/stderr
 hostname numa-lab
 ip link set lo up
 
+if [ -n "$tree" ]; then
+    mkdir -p "/new$tree"
+    mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose tree "/new$tree" ||
+        finish 125 "cannot show the folder $tree"
+fi
 # The checkout may lie below a folder that is a tmpfs here.
 while read -r folder; do
     mkdir -p "/new$folder" 2>/dev/null
@@ -58,19 +79,19 @@ done </vm/shares
 cp /vm/command /new/run/lab-command
 
 read -r interactive </vm/interactive
-echo "numa_lab: ready" >/dev/ttyS0
+echo "numa_lab: ready" >"/dev/$log"
 if [ "$interactive" = 1 ]; then
-    stty -F /dev/ttyS1 sane
-    setsid -c chroot /new /bin/bash /run/lab-command </dev/ttyS1 >/dev/ttyS1 2>&1
+    stty -F "/dev/$output" sane
+    setsid -c chroot /new /bin/bash /run/lab-command <"/dev/$output" >"/dev/$output" 2>&1
     echo $? >/vm/status
 else
-    stty -F /dev/ttyS1 raw
+    stty -F "/dev/$output" raw
     # Through a pipe, so that programs do not take the serial line for a person's terminal.
     {
         setsid chroot /new /bin/bash /run/lab-command </dev/null 2>&1
         echo $? >/vm/status
-    } | cat >/dev/ttyS1
+    } | cat >"/dev/$output"
 fi
 read -r status </vm/status
-stty -F /dev/ttyS1 sane # waits until the output has left
+stty -F "/dev/$output" sane # waits until the output has left
 finish "$status" "command ended with status $status"
