@@ -77,6 +77,17 @@ static void last_of_a_repeated_option_counts(void **state) {
     assert_int_equal(values.samples.value, 3);
 }
 
+static void text_is_left_to_the_program(void **state) {
+    struct option_value list = {0};
+    const struct option_row rows[] = {{"list", "LIST", "any", OPTION_TEXT, 0, 0, &list}};
+    char error[OPTIONS_ERROR], program[] = "program", option[] = "--list", value[] = "1-3,x";
+    char *argv[] = {program, option, value, NULL};
+    (void)state;
+    assert_true(options_parse(rows, 1, 3, argv, error));
+    assert_true(list.given);
+    assert_string_equal(list.text, "1-3,x");
+}
+
 static void short_h_is_help(void **state) {
     struct values values;
     char error[OPTIONS_ERROR];
@@ -127,6 +138,7 @@ int main(void) {
         cmocka_unit_test(values_and_defaults),
         cmocka_unit_test(words_are_kept_in_order_between_the_options),
         cmocka_unit_test(last_of_a_repeated_option_counts),
+        cmocka_unit_test(text_is_left_to_the_program),
         cmocka_unit_test(short_h_is_help),
         cmocka_unit_test(bad_words_are_named),
         cmocka_unit_test(help_names_every_option),

@@ -302,6 +302,47 @@ static void worse_of_two_verdicts(void **state) {
     assert_int_equal(placement_worse(failed, refused).error, EPERM);
 }
 
+static uint64_t moved(uint64_t on_0, uint64_t on_1, uint64_t later_on_0, uint64_t later_on_1) {
+    static struct placement_tally before, after;
+    before.on_node[0] = on_0;
+    before.on_node[1] = on_1;
+    after.on_node[0] = later_on_0;
+    after.on_node[1] = later_on_1;
+    return placement_moved(&before, &after);
+}
+
+/* A page that came from nowhere, or is away for a moment, has not moved from node to node. */
+static void pages_that_changed_their_node_are_counted(void **state) {
+    (void)state;
+    assert_int_equal(moved(1000, 0, 1000, 0), 0);
+    assert_int_equal(moved(1000, 0, 400, 600), 600);
+    assert_int_equal(moved(0, 1000, 1000, 0), 1000);
+    assert_int_equal(moved(1000, 0, 990, 0), 0);
+    assert_int_equal(moved(990, 0, 1000, 0), 0);
+    assert_int_equal(moved(1000, 0, 980, 10), 10);
+}
+
+/* As Linux writes it: 0 off, 1 on, 2 for memory tiers, 3 both. */
+static void numa_balancing_is_on_unless_0(void **state) {
+    static const struct {
+        const char *text;
+        bool on;
+    } cases[] = {{"0\n", false}, {"1\n", true}, {"2\n", true}, {"3\n", true}, {"", false}};
+    char path[] = "/tmp/numa_balancing.XXXXXX";
+    int file = mkstemp(path);
+    (void)state;
+    assert_true(file >= 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t length = strlen(cases[i].text);
+        assert_int_equal(ftruncate(file, 0), 0);
+        assert_int_equal(pwrite(file, cases[i].text, length, 0), (ssize_t)length);
+        assert_int_equal(placement_balancing_is_on(path), cases[i].on);
+    }
+    close(file);
+    unlink(path);
+    assert_false(placement_balancing_is_on(path));
+}
+
 static void statuses_are_the_words_of_the_csv(void **state) {
     (void)state;
     assert_string_equal(placement_status_name(PLACEMENT_VERIFIED), "verified");
@@ -328,6 +369,8 @@ int main(void) {
         cmocka_unit_test(preferred_nodes_have_no_shares),
         cmocka_unit_test(pages_on_any_expected_node_are_counted),
         cmocka_unit_test(worse_of_two_verdicts),
+        cmocka_unit_test(pages_that_changed_their_node_are_counted),
+        cmocka_unit_test(numa_balancing_is_on_unless_0),
         cmocka_unit_test(statuses_are_the_words_of_the_csv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

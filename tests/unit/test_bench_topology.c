@@ -97,6 +97,46 @@ static void a_node_outside_the_cpuset_is_told_apart(void **state) {
     hwloc_topology_destroy(topology);
 }
 
+static void cpu_lists_are_read(void **state) {
+    static const char *const accepted[][2] = {
+        {"0", "0"}, {"0,2-3", "0,2-3"}, {"3,1,2", "1-3"}, {"8-8", "8"}, {"007", "7"}};
+    static const char *const refused[] = {"",    "a",   "1,",  ",1",  "1-",       "-1",
+                                          "3-1", "1 2", "1;2", "0x1", "99999999", "1-2-3"};
+    char list[64];
+    hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
+    (void)state;
+    for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
+        assert_true(topology_parse_cpus(accepted[i][0], cpus));
+        hwloc_bitmap_list_snprintf(list, sizeof list, cpus);
+        assert_string_equal(list, accepted[i][1]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_false(topology_parse_cpus(refused[i], cpus));
+    hwloc_bitmap_free(cpus);
+}
+
+static void assert_kept(hwloc_topology_t topology, int node, const char *expected) {
+    char list[64];
+    hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
+    hwloc_bitmap_set_range(cpus, 0, 4);
+    topology_keep_node(topology, node, cpus);
+    hwloc_bitmap_list_snprintf(list, sizeof list, cpus);
+    assert_string_equal(list, expected);
+    hwloc_bitmap_free(cpus);
+}
+
+static void cpus_of_one_node_are_kept(void **state) {
+    (void)state;
+    hwloc_topology_t topology =
+        made_up("pack:3 [numa(indexes=0,8,252 memory=1073741824)] core:2 pu:1");
+    assert_kept(topology, 0, "0-1");
+    assert_kept(topology, 8, "2-3");
+    assert_kept(topology, 252, "4");
+    assert_kept(topology, -1, "0-4");
+    assert_kept(topology, 1, "0-4");
+    hwloc_topology_destroy(topology);
+}
+
 static void this_machine_can_be_read(void **state) {
     (void)state;
     hwloc_topology_t topology;
@@ -114,6 +154,8 @@ int main(void) {
         cmocka_unit_test(a_node_without_memory_is_not_usable),
         cmocka_unit_test(a_node_without_cpus_is_usable),
         cmocka_unit_test(a_node_outside_the_cpuset_is_told_apart),
+        cmocka_unit_test(cpu_lists_are_read),
+        cmocka_unit_test(cpus_of_one_node_are_kept),
         cmocka_unit_test(this_machine_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,12 +100,24 @@ static void formatted_size_reads_back(void **state) {
     }
 }
 
+static void figures_have_about_four_digits(void **state) {
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{0.064, "0.0640"}, {7.25, "7.25"}, {164.04, "164.0"}, {25189.4, "25189"}};
+    char text[UNITS_FIGURE_TEXT];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(units_format_figure(cases[i].value, text), cases[i].text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(size_suffixes_are_1024_based),
         cmocka_unit_test(size_refuses_garbage_and_leaves_the_value),
         cmocka_unit_test(count_keeps_to_its_range),
         cmocka_unit_test(formatted_size_reads_back),
+        cmocka_unit_test(figures_have_about_four_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
