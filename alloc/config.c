@@ -379,8 +379,7 @@ static bool config_read(struct config *config, const struct topology *topology,
     return true;
 }
 
-#define CONFIG_PREFIX     "NUMA_ALLOC_"
-#define CONFIG_OWN_PREFIX CONFIG_PREFIX "VM_" /* of the project's scripts */
+#define CONFIG_PREFIX "NUMA_ALLOC_"
 
 static bool is_config_variable(const char *name, size_t length) {
     for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++)
@@ -395,8 +394,7 @@ static bool is_config_variable(const char *name, size_t length) {
 static bool config_names_known(char *const *environment, struct config_problem *problem) {
     for (; environment != NULL && *environment != NULL; environment++) {
         const char *entry = *environment;
-        if (after_prefix(entry, CONFIG_PREFIX) == NULL ||
-            after_prefix(entry, CONFIG_OWN_PREFIX) != NULL)
+        if (after_prefix(entry, CONFIG_PREFIX) == NULL)
             continue;
         size_t length = strcspn(entry, "=");
         if (entry[length] == '\0' || is_config_variable(entry, length))

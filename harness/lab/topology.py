@@ -98,6 +98,8 @@ def read_node(topology, number, found):
         fail(topology.path, number, f"node {node.id}: the next node's id is {len(topology.nodes)}")
     if node.id >= MOST_NODES:
         fail(topology.path, number, f"at most {MOST_NODES} nodes are accepted")
+    if len(set(node.cpus)) != len(node.cpus) or (found[2] != "none" and not node.cpus):
+        fail(topology.path, number, f"cpus {found[2]}: a list such as 0-1,4 or none is accepted")
     if not node.cpus and not node.memory_bytes:
         fail(topology.path, number, f"node {node.id} has neither CPUs nor memory")
     if node.memory_bytes % (128 << 20):
@@ -106,8 +108,6 @@ def read_node(topology, number, found):
         for other in topology.nodes:
             if cpu in other.cpus:
                 fail(topology.path, number, f"CPU {cpu} is on node {other.id} already")
-    if len(set(node.cpus)) != len(node.cpus) or (found[2] != "none" and not node.cpus):
-        fail(topology.path, number, f"cpus {found[2]}: a list such as 0-1,4 or none is accepted")
     topology.nodes.append(node)
 
 

@@ -310,7 +310,7 @@ static void variables_of_others_are_not_ours(void **state) {
     (void)state;
     assert_runs("XNUMA_ALLOC_POLICY", "nonsense");
     assert_runs("NUMA_ALLOC", "nonsense");
-    assert_runs("NUMA_ALLOC_VM_KERNEL", "/boot/vmlinuz");
+    assert_runs("NUMA_LAB_KERNEL", "/boot/vmlinuz");
 }
 
 /* --- set-user-id programs --------------------------------------------------------------------- */

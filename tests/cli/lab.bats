@@ -1,62 +1,76 @@
 #!/usr/bin/env bats
-# The virtual machine's command line: what is wrong with it is said in one line before anything is booted.
+# The lab's command line: what is wrong with it is said in one line before anything is booted. What a machine
+# does is tested by `make check-vm` and `make check-lab`.
 
 bats_require_minimum_version 1.5.0
 
 setup() {
     cd "$BATS_TEST_DIRNAME/../.." || return 1
+    out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
 }
 
-# The arguments must be refused with status 2 and one line that has $1 in it.
+# The command must end with status $1 and one line that has $2 in it, and nothing on standard output.
+ends() {
+    local wanted_status=$1 wanted=$2 status=0
+    shift 2
+    "$@" >"$out" 2>"$err" </dev/null || status=$?
+    echo "$*: status $status: $(cat "$err")"
+    [ "$status" -eq "$wanted_status" ]
+    [ ! -s "$out" ]
+    [ "$(wc -l <"$err")" -eq 1 ]
+    grep -qF -- "$wanted" "$err"
+}
+
 refuses() {
-    local wanted=$1 status=0
-    shift
-    "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || status=$?
-    echo "$*: status $status: $(cat "$BATS_TEST_TMPDIR/err")"
-    [ "$status" -eq 2 ]
-    [ ! -s "$BATS_TEST_TMPDIR/out" ]
-    [ "$(wc -l <"$BATS_TEST_TMPDIR/err")" -eq 1 ]
-    grep -qF -- "$wanted" "$BATS_TEST_TMPDIR/err"
+    ends 2 "$@"
 }
 
-topology() { # stdin: its text
-    cat >"$BATS_TEST_TMPDIR/topology"
-    refuses "$1" harness/lab.sh --topology "$BATS_TEST_TMPDIR/topology" -- true
-}
-
-@test "vm.sh refuses what it cannot read" {
-    refuses "no command" harness/lab.sh
+@test "lab.sh refuses what it cannot read" {
     refuses "unknown option '--bogus'" harness/lab.sh --bogus -- true
+    refuses "the command comes after --" harness/lab.sh true
     refuses "--kernel needs a value" harness/lab.sh --kernel
     refuses "--kernel 'new'" harness/lab.sh --kernel new -- true
-    refuses "--topology 'none-such'" harness/lab.sh --topology none-such -- true
-    refuses "2-node 3-node" harness/lab.sh --topology none-such -- true
+    refuses "--arch 'mips'" harness/lab.sh --arch mips -- true
+    refuses "2-socket-cxl 2-socket 8-node" harness/lab.sh --topology none-such -- true
     refuses "'0' is no number of seconds" harness/lab.sh --timeout 0 -- true
-    refuses "--memory-per-node '1T'" harness/lab.sh --memory-per-node 1T -- true
-    refuses "--pace '1000'" harness/lab.sh --pace 1000 -- true
-    refuses "--fetched needs --pace" harness/lab.sh --fetched /dev/null -- true
-    refuses "exclude each other" harness/lab.sh --pace 1000,2000 --count /dev/null -- true
-    refuses "--cache-size '1G'" harness/lab.sh --count /dev/null --cache-size 1G -- true
-    refuses "--count '/none-such/file'" harness/lab.sh --count /none-such/file -- true
-    refuses "need --accel tcg" harness/lab.sh --count /dev/null --accel kvm -- true
+    refuses "--pace 'none-such': no such file" harness/lab.sh --pace none-such -- true
+    refuses "exclude each other" harness/lab.sh --no-pace --pace harness/lab.sh -- true
+    refuses "--cache-size '1G'" harness/lab.sh --cache-size 1G -- true
+    refuses "--count='/none-such/file'" harness/lab.sh --count=/none-such/file -- true
+    refuses "--share '/none-such'" harness/lab.sh --share /none-such -- true
+    refuses "need --accel tcg" harness/lab.sh --count --accel kvm -- true
+    refuses "--accel 'xen'" harness/lab.sh --accel xen -- true
 }
 
-@test "vm.sh refuses more memory than the plugins can tell the nodes of" {
-    refuses "at most 2G" harness/lab.sh --topology 3-node --count /dev/null -- true
+@test "lab.sh says what is missing: the emulator, a kernel" {
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    for tool in bash dirname python3 sed awk cat grep mktemp; do
+        ln -s "$(command -v $tool)" "$BATS_TEST_TMPDIR/bin/$tool"
+    done
+    ends 125 "qemu-system-x86_64 is not installed; install it with: harness/setup.sh vm" \
+        env -u QEMU PATH="$BATS_TEST_TMPDIR/bin" harness/lab.sh -- true
+    ends 125 "none-such is not installed" env QEMU=none-such harness/lab.sh -- true
+    command -v busybox >/dev/null && command -v cpio >/dev/null || skip "no busybox or cpio here (harness/setup.sh vm)"
+    ends 125 "NUMA_LAB_KERNEL='/none-such'" env QEMU=true NUMA_LAB_KERNEL=/none-such harness/lab.sh -- true
 }
 
-@test "vm.sh says which line of a topology is wrong" {
-    topology ":2: CPU 1 is on node 0 already" <<<$'node 0 cpus 0-1\nnode 1 cpus 1-2'
-    topology ":1: node 1: the next node's id is 0" <<<'node 1 cpus 0'
-    topology ":2: 'node 1 cpu none'" <<<$'node 0 cpus 0-1\nnode 1 cpu none'
-    topology ":2: node 1 has 1 CPUs, a node before it 2" <<<$'node 0 cpus 0-1\nnode 1 cpus 2'
-    topology "no node has CPU 0" <<<'node 0 cpus 1-2'
-    topology "no node has a CPU" <<<'# nothing'
-    topology "'distance 0 3 20'" <<<$'node 0 cpus 0\nnode 1 cpus none\ndistance 0 3 20'
-    topology "'distance 0 1 10'" <<<$'node 0 cpus 0\nnode 1 cpus none\ndistance 0 1 10'
+@test "lab.sh says why an emulator that does not start does not" {
+    command -v busybox >/dev/null && command -v cpio >/dev/null || skip "no busybox or cpio here (harness/setup.sh vm)"
+    mkdir -p "$BATS_TEST_TMPDIR/version"
+    printf '#!/bin/sh\necho "no such machine" >&2\nexit 1\n' >"$BATS_TEST_TMPDIR/qemu"
+    chmod +x "$BATS_TEST_TMPDIR/qemu"
+    touch "$BATS_TEST_TMPDIR/vmlinuz"
+    ends 125 "QEMU failed: no such machine" env QEMU="$BATS_TEST_TMPDIR/qemu" XDG_CACHE_HOME="$BATS_TEST_TMPDIR" \
+        NUMA_LAB_KERNEL="$BATS_TEST_TMPDIR/vmlinuz" NUMA_LAB_MODULES="$BATS_TEST_TMPDIR/version" \
+        harness/lab.sh --no-pace -- true
 }
 
 @test "locality.sh refuses what it cannot read" {
     refuses "--rounds 'x'" tests/lab/locality.sh --rounds x
     refuses "unknown option '--bogus'" tests/lab/locality.sh --bogus
+}
+
+@test "check.sh refuses what it cannot read" {
+    refuses "unknown option '--bogus'" tests/lab/check.sh --bogus
+    refuses "--topology 'none-such'" tests/lab/check.sh --topology none-such
 }

@@ -26,8 +26,9 @@ wait
 
 # A thread alone on node 0 whose memory is on node 1, without a policy.
 echo 1 >/proc/sys/kernel/numa_balancing
-"${sweep[@]}" --cpus 0 --mem-nodes 0 --size 1M --out "$out/balanced" >>"$out/log" 2>&1
-rm "$out/balanced/matrix.csv" # keeps environment.json; the rows are to be these
+"${sweep[@]}" --cpus 0 --mem-nodes 0 --size 1M --out "$out/machine" >>"$out/log" 2>&1
+mkdir "$out/balanced"
+cp "$out/machine/environment.json" "$out/balanced/"
 taskset -c 0,2 bench/latency --cpu 0 --fill-cpu 2 --size 16M --samples 60 --min-sample-ms 200 --csv \
     >"$out/balanced/samples.csv" 2>"$out/balanced/errors" || echo "latency: status $?" >>"$out/failures"
 echo 0 >/proc/sys/kernel/numa_balancing

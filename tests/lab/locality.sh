@@ -6,8 +6,8 @@ cd "$(dirname "$0")/../.."
 
 usage() {
     cat <<'END'
-Usage: tests/lab/locality.sh [OPTION...] [-- VM_OPTION...]
-Counts, with tests/lab/plugin/count.c, the cache lines that CPUs fetch from the other node's memory in
+Usage: tests/lab/locality.sh [OPTION...] [-- LAB_OPTION...]
+Counts, with harness/lab/plugin/count.c, the cache lines that CPUs fetch from the other node's memory in
 tests/lab/locality.c's workloads, under numa_alloc (NUMA_ALLOC_POLICY=local), glibc and whichever of jemalloc,
 mimalloc and tcmalloc are installed. Prints a Markdown table of lines per operation.
 
@@ -50,7 +50,7 @@ allocators+=(numa_alloc=alloc/numa_alloc.so)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/numa_alloc-locality.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-harness/lab.sh --timeout 3600 --count "$work/counted.csv" "${options[@]}" -- env NUMA_ALLOC_POLICY=local \
+harness/lab.sh --no-pace --count="$work/counted.csv" --cache-size 1M "${options[@]}" -- env NUMA_ALLOC_POLICY=local \
     tests/lab/guest_locality.sh build/lab/locality "$rounds" "$workloads" "${allocators[@]}" >"$work/programs.csv" || {
     status=$?
     cat "$work/programs.csv" >&2

@@ -546,7 +546,7 @@ static void only_known_names_pass(void **state) {
     (void)state;
     struct config_problem problem;
     char *known[] = {"PATH=/bin",          "NUMA_ALLOC_POLICY=x", "NUMA_ALLOC_STATS_SIGNAL=1",
-                     "NUMA_ALLOC_VM_X=1",  "NUMA_ALLOC=1",        "numa_alloc_x=1",
+                     "NUMA_LAB_X=1",       "NUMA_ALLOC=1",        "numa_alloc_x=1",
                      "NUMA_ALLOC_NOTHING", "A=NUMA_ALLOC_X=1",    NULL};
     char *unknown[] = {"NUMA_ALLOC_CHECKS=off", "NUMA_ALLOC_STAT=a=b", NULL};
     assert_true(config_names_known(NULL, &problem));
