@@ -17,6 +17,7 @@ enum {
     CHASE_COST = 400,
     STREAM_COST = 200,
     OWED_MAX = 10000000,
+    PAUSE = 1000000,
     LINES = 10000,
     START = 1000000,
 };
@@ -31,6 +32,7 @@ struct cpu {
     uint64_t lines, late;
 };
 
+static const struct owing owing = {OWED_MAX, PAUSE};
 static struct link one_link;
 
 static int idle_link(void **state) {
@@ -54,7 +56,7 @@ static void step(struct cpu *cpu) {
 
     cpu->now += cpu->cost + cpu->taken;
     if (cpu->taken > 0)
-        timeline_owe(&cpu->timeline, cpu->now, cpu->taken, OWED_MAX);
+        timeline_owe(&cpu->timeline, cpu->now, cpu->taken, &owing);
     fetch = cpu->streams ? stream_fetch(&cpu->timeline, &one_link)
                          : demand_fetch(&cpu->timeline, &one_link);
     cpu->late += fetch_is_late(&cpu->timeline, fetch, cpu->now);
@@ -228,6 +230,22 @@ static void no_more_than_the_most_is_made_up_for(void **state) {
     assert_about(cpu.now - START, (uint64_t)(LINES + 1) * LATENCY + 2 * OWED_MAX, 2 * LATENCY);
 }
 
+static void a_pause_ends_what_is_owed(void **state) {
+    struct cpu cpu = cpu_that(false);
+    uint64_t begin;
+
+    (void)state;
+    step(&cpu);
+    cpu.taken = OWED_MAX;
+    step(&cpu);
+    assert_about(cpu.timeline.owed, OWED_MAX, LATENCY);
+    cpu.now += PAUSE + LATENCY; /* of its own: the guest was idle */
+    cpu.taken = 1;              /* and the plugin asks why */
+    begin = cpu.now;
+    run_lines(&cpu, LINES);
+    assert_about(cpu.now - begin, (uint64_t)LINES * LATENCY, LATENCY);
+}
+
 static void others_use_the_link_of_a_cpu_that_the_host_stopped(void **state) {
     struct cpu a = cpu_that(true), b = cpu_that(true);
     uint64_t end = START + (uint64_t)LINES * LINE_TIME;
@@ -268,6 +286,7 @@ int main(void) {
         cmocka_unit_test_setup(idling_earns_nothing, idle_link),
         cmocka_unit_test_setup(what_the_host_takes_is_made_up_for, idle_link),
         cmocka_unit_test_setup(no_more_than_the_most_is_made_up_for, idle_link),
+        cmocka_unit_test_setup(a_pause_ends_what_is_owed, idle_link),
         cmocka_unit_test_setup(others_use_the_link_of_a_cpu_that_the_host_stopped, idle_link),
         cmocka_unit_test_setup(a_stopped_chase_does_not_wait_in_the_past, idle_link),
     };

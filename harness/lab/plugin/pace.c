@@ -15,7 +15,8 @@
 
 enum {
     LATE_NS = 50000,        /* from when on it pays to ask the host for the reason */
-    OWED_NS_MAX = 10000000, /* a few of the host's time slices; more may be from long ago */
+    OWED_NS_MAX = 50000000, /* a few of a busy host's time slices */
+    PAUSE_NS = 1000000,
 };
 
 struct fetched {
@@ -35,7 +36,8 @@ struct cpu {
 static struct {
     struct machine machine;
     struct cpu cpus[MACHINE_CPUS_MAX];
-    uint64_t late_ticks, owed_ticks_max;
+    uint64_t late_ticks;
+    struct owing owing;
     double ticks_per_ns;
     FILE *report;
 } pace;
@@ -56,7 +58,7 @@ static void fetch_line(struct cpu *cpu, uint64_t line, int node) {
     struct fetch fetch;
 
     if (now > timeline->end + timeline->owed + pace.late_ticks)
-        timeline_owe(timeline, now, taken_ticks(cpu), pace.owed_ticks_max);
+        timeline_owe(timeline, now, taken_ticks(cpu), &pace.owing);
     fetch = foreseen ? stream_fetch(timeline, &cpu->links[node])
                      : demand_fetch(timeline, &cpu->links[node]);
     fetched->demand_lines += !foreseen;
@@ -162,7 +164,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
     }
     pace.report = options.report;
     pace.ticks_per_ns = host_ticks_per_ns();
-    pace.owed_ticks_max = (uint64_t)(OWED_NS_MAX * pace.ticks_per_ns);
+    pace.owing.most = (uint64_t)(OWED_NS_MAX * pace.ticks_per_ns);
+    pace.owing.pause = (uint64_t)(PAUSE_NS * pace.ticks_per_ns);
     pace.late_ticks = (uint64_t)(LATE_NS * pace.ticks_per_ns);
     if (!make_cpus(options.cache_bytes)) {
         fprintf(stderr, "pace: no memory for %u CPUs\n", pace.machine.cpus);

@@ -55,12 +55,21 @@ static inline uint64_t earlier(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
+/* What a CPU may be owed: at most `most`, and nothing from before a pause of its own, in which it
+ * computed or was idle, longer than `pause`: a new measurement begins with no debts. */
+struct owing {
+    uint64_t most, pause;
+};
+
 /* Before the fetch that the CPU comes to `now`: the host took `taken` since the previous one. */
 static inline void timeline_owe(struct timeline *timeline, uint64_t now, uint64_t taken,
-                                uint64_t owed_max) {
+                                const struct owing *owing) {
     uint64_t behind = now > timeline->end ? now - timeline->end : 0;
+    uint64_t owed = timeline->owed + taken;
 
-    timeline->owed = earlier(earlier(timeline->owed + taken, owed_max), behind);
+    if (behind > owed + owing->pause)
+        owed = taken;
+    timeline->owed = earlier(earlier(owed, owing->most), behind);
 }
 
 /* When a line asked for at `asked` would begin to be carried. */
