@@ -68,7 +68,13 @@ def read(folder):
     return [Job(*(row[name] for name in COLUMNS)) for row in rows]
 
 
-def command(job, size=None):
+def bench_options(asked):
+    """The options for every benchmark, from a sweep's own as environment.json keeps them."""
+    return [word for name in ("size", "samples", "min_sample_ms") if asked.get(name) is not None
+            for word in ("--" + name.replace("_", "-"), str(asked[name]))]
+
+
+def command(job, more=()):
     """The command of a job, as typed in the project's folder.
 
     The caller's settings of the library do not reach it: cells of two sweeps would differ in what neither
@@ -76,12 +82,10 @@ def command(job, size=None):
     because LD_PRELOAD would split a path with a space or a colon.
     """
     words = ["taskset", "-c", str(job.cpu), "env", *UNSET, f"NUMA_ALLOC_POLICY=bind:{job.mem_node}",
-             "LD_PRELOAD=alloc/numa_alloc.so", f"bench/{job.bench}", "--csv"]
-    if size:
-        words += ["--size", size]
+             "LD_PRELOAD=alloc/numa_alloc.so", f"bench/{job.bench}", "--csv", *more]
     return shlex.join(words)
 
 
-def command_line(job, folder, size=None):
+def command_line(job, folder, more=()):
     """The same with its output kept in the run folder: one line for GNU parallel."""
-    return (f"exec {command(job, size)} >{shlex.quote(job.output(folder))} 2>{shlex.quote(job.errors(folder))}")
+    return (f"exec {command(job, more)} >{shlex.quote(job.output(folder))} 2>{shlex.quote(job.errors(folder))}")

@@ -15,7 +15,8 @@ from .schema import BENCHES
 
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
              "./harness/run_matrix.sh --size 4M` shows it in a virtual two-node machine")
-OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "timeout", "seed", "out", "no_pictures")
+OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "samples", "min_sample_ms", "timeout", "seed", "out",
+           "no_pictures")
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 
 
@@ -33,6 +34,8 @@ def parse_arguments(arguments):
     prepare.add_argument("--seed", type=int, required=True)
     prepare.add_argument("--timeout", type=int, required=True)
     prepare.add_argument("--size")
+    prepare.add_argument("--samples", type=int)
+    prepare.add_argument("--min-sample-ms", type=int)
     prepare.add_argument("--cpus")
     prepare.add_argument("--all-cpus", action="store_true")
     prepare.add_argument("--mem-nodes")
@@ -88,12 +91,13 @@ def prepare(options):
         show(jobs, options)
         return 0
     os.makedirs(os.path.join(options.folder, "cells"), exist_ok=True)
-    recorded = environment.gather(machine, {name: getattr(options, name) for name in OPTIONS}, options.root)
+    asked = {name: getattr(options, name) for name in OPTIONS}
+    recorded = environment.gather(machine, asked, options.root)
     recorded["started_at"] = now()
     environment.save(options.folder, recorded)
     plan.write(options.folder, jobs)
-    write_commands(options.folder, jobs, options.size)
-    announce(jobs, set(), options, options.size)
+    write_commands(options.folder, jobs, asked)
+    announce(jobs, set(), options, asked)
     return 0
 
 
@@ -101,14 +105,14 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def announce(jobs, done, options, size):
+def announce(jobs, done, options, asked):
     """What will run, and about how long that takes. done: the jobs that need not run, by number."""
     runnable = [job for job in jobs if job.seq]
     to_run = [job for job in runnable if job.seq not in done]
     for reason in sorted({job.skip_reason for job in jobs if not job.seq}):
         say(f"skipping cells: {reason}")
     say(f"{counted(len(to_run), 'command')} to run ({len({job.key for job in runnable})} a round), "
-        + ("" if size else f"roughly {duration(to_run)}, ") + f"into {options.folder}")
+        + ("" if plan.bench_options(asked) else f"roughly {duration(to_run)}, ") + f"into {options.folder}")
 
 
 def duration(jobs):
@@ -123,16 +127,16 @@ def show(jobs, options):
     for job in jobs:
         words = f"{job.bench}, CPU {job.cpu} of node {job.cpu_node}, memory node {job.mem_node}"
         if job.seq:
-            print(f"round {job.round}, {words}: {plan.command(job, options.size)}")
+            print(f"round {job.round}, {words}: {plan.command(job, plan.bench_options(vars(options)))}")
         else:
             print(f"skipped, {words}: {job.skip_reason}")
 
 
-def write_commands(folder, jobs, size):
+def write_commands(folder, jobs, asked):
     # The paths' own bytes, whatever this process takes them to spell.
     with whole_file(os.path.join(folder, "commands.txt"), encoding=sys.getfilesystemencoding(),
                     errors="surrogateescape") as file:
-        file.writelines(plan.command_line(job, folder, size) + "\n" for job in jobs if job.seq)
+        file.writelines(plan.command_line(job, folder, plan.bench_options(asked)) + "\n" for job in jobs if job.seq)
 
 
 def resume(options):
@@ -141,24 +145,30 @@ def resume(options):
         raise UsageError(f"--resume: {folder} is not a sweep's folder (no plan.csv)")
     recorded = environment.load(folder)
     asked = recorded.get("options")
-    if not isinstance(asked, dict) or not readable(asked.get("timeout"), asked.get("size")):
+    if not isinstance(asked, dict) or not readable(asked):
         raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable")
     if recorded.get("host") != os.uname().nodename:
         raise UsageError(f"--resume: {folder} is a sweep of {recorded.get('host')}, this is {os.uname().nodename}")
     jobs = plan.read(folder)
     os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
     done = collect.prune_joblog(folder, jobs)
-    write_commands(folder, jobs, asked.get("size"))
+    write_commands(folder, jobs, asked)
     resumed_at = recorded.get("resumed_at")
     recorded["resumed_at"] = [*(resumed_at if isinstance(resumed_at, list) else ()), now()]
     environment.save(folder, recorded)
-    announce(jobs, done, options, asked.get("size"))
+    announce(jobs, done, options, asked)
     print(asked["timeout"])
     return 0
 
 
-def readable(timeout, size):
-    return type(timeout) is int and timeout > 0 and (size is None or isinstance(size, str) and SIZE.fullmatch(size))
+def readable(asked):
+    size = asked.get("size")
+    return (is_count(asked.get("timeout")) and (size is None or isinstance(size, str) and SIZE.fullmatch(size))
+            and all(asked.get(name) is None or is_count(asked[name]) for name in ("samples", "min_sample_ms")))
+
+
+def is_count(value):
+    return type(value) is int and value > 0
 
 
 def finish(options):

@@ -24,7 +24,7 @@ setup() {
 }
 
 # $1 program, $2 metric and unit, $3 value, $4 variants. The stand-in prints five samples a variant and obeys
-# BENCH_SLEEP (s), BENCH_FAIL (the program that fails), BENCH_ALLOCATOR and BENCH_PLACEMENT.
+# BENCH_SLEEP (s), BENCH_FAIL (the program that fails), BENCH_ALLOCATOR, BENCH_PLACEMENT and BENCH_PLACED (fraction).
 write_bench() {
     cat >"$PROJECT/bench/$1" <<EOF
 #!/bin/bash
@@ -35,7 +35,7 @@ cpu=\$(LD_PRELOAD= taskset -pc \$\$) node=\${NUMA_ALLOC_POLICY#bind:}
 echo run,host,round,cell,bench,metric,unit,cpu,cpu_node,mem_node,allocator,policy,pages,threads,size_bytes,variant,value,placement,placed_fraction,started_at
 for variant in $4; do
     for i in 1 2 3 4 5; do
-        echo ",host,,,$1,$2,\${cpu##* },0,\$node,\${BENCH_ALLOCATOR:-numa_alloc},bind:\$node,default,1,4096,\$variant,$3.\$i,\${BENCH_PLACEMENT:-verified},1,2026-11-22T13:00:0\${i}Z"
+        echo ",host,,,$1,$2,\${cpu##* },0,\$node,\${BENCH_ALLOCATOR:-numa_alloc},bind:\$node,default,1,4096,\$variant,$3.\$i,\${BENCH_PLACEMENT:-verified},\${BENCH_PLACED:-1},2026-11-22T13:00:0\${i}Z"
     done
 done
 EOF
@@ -89,7 +89,7 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
     run --separate-stderr "$run_matrix" --help
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
-    for option in bench cpus all-cpus mem-nodes size rounds seed timeout out resume no-pictures dry-run help; do
+    for option in bench cpus all-cpus mem-nodes size samples min-sample-ms rounds seed timeout out resume no-pictures dry-run help; do
         [[ $output = *"--$option"* ]]
     done
 }
@@ -151,6 +151,35 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
     [[ $stderr = *"CPU 2 is not allowed"* ]]
 }
 
+@test "matrix.csv says what was skipped and why; no row without CPUs, no column without memory" {
+    make_machine m 0:0-0:100 1:1-1:100 2::100 3:2-2:0
+    printf 'Cpus_allowed_list:\t0\nMems_allowed_list:\t0,2\n' >m/proc/self/status
+    HWLOC_FSROOT=m HWLOC_THISSYSTEM=1 run --separate-stderr \
+        "$run_matrix" --bench latency --rounds 1 --no-pictures --out "$out"
+    [ "$status" -eq 0 ]
+    [ "$(cut -d , -f 8,9,22,28 "$out/matrix.csv")" = "cpu_node,mem_node,status,reason
+0,0,ok,
+0,1,skipped,the memory of node 1 is not allowed to this process
+0,2,ok,
+1,0,skipped,no CPU of node 1 is allowed to this process
+1,1,skipped,no CPU of node 1 is allowed to this process
+1,2,skipped,no CPU of node 1 is allowed to this process
+3,0,skipped,no CPU of node 3 is allowed to this process
+3,1,skipped,no CPU of node 3 is allowed to this process
+3,2,skipped,no CPU of node 3 is allowed to this process" ]
+}
+
+@test "one round of enough samples is ok, and samples and their time are passed on, by resume too" {
+    run --separate-stderr "$run_matrix" --cpus 0 --mem-nodes 0 --rounds 1 --bench latency --no-pictures \
+        --samples 7 --min-sample-ms=20 --out "$out"
+    [ "$status" -eq 0 ]
+    [ "$(cut -d , -f 20,22,27 "$out/matrix.csv" | tail -n 1)" = 5,ok,1 ]
+    grep -q -- 'bench/latency --csv --samples 7 --min-sample-ms 20 >' "$out/commands.txt"
+    rm "$out/joblog.tsv" "$out/commands.txt"
+    "$run_matrix" --resume "$out" --no-pictures
+    grep -q -- 'bench/latency --csv --samples 7 --min-sample-ms 20 >' "$out/commands.txt"
+}
+
 @test "one node: one line says that there is no remote memory and how to see it" {
     make_machine m 0:0-1:100
     HWLOC_FSROOT=m run --separate-stderr "$run_matrix" --dry-run
@@ -202,6 +231,12 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
 --size|-4M
 --rounds|0
 --rounds|two
+--samples|0
+--samples|1001
+--samples|few
+--min-sample-ms|0
+--min-sample-ms|60001
+--min-sample-ms|1.5
 --seed|-1
 --timeout|0
 --timeout|1.5
@@ -332,7 +367,7 @@ END
 import json, sys
 environment = json.load(open(sys.argv[1]))
 assert set(environment["options"]) == set(
-    "bench rounds size cpus all_cpus mem_nodes timeout seed out no_pictures".split())
+    "bench rounds size samples min_sample_ms cpus all_cpus mem_nodes timeout seed out no_pictures".split())
 assert environment["options"]["out"] == sys.argv[1].removesuffix("/environment.json")
 assert "gcc" in environment["versions"]["compiler"] and environment["versions"]["libc"]
 assert environment["options"]["rounds"] == 2 and isinstance(environment["options"]["seed"], int)
@@ -372,10 +407,13 @@ END
 }
 
 @test "misplaced pages are said, and give no penalty" {
-    BENCH_PLACEMENT=failed run --separate-stderr "$run_matrix" --cpus 0 --bench latency --rounds 1 --no-pictures --out "$out"
+    BENCH_PLACEMENT=failed BENCH_PLACED=0.5 run --separate-stderr \
+        "$run_matrix" --cpus 0 --mem-nodes 0 --bench latency --rounds 1 --no-pictures --out "$out"
     [ "$status" -eq 1 ]
     [[ $stderr = *"1 cell misplaced"* ]]
-    grep -q ',misplaced,,failed,' "$out/matrix.csv"
+    [[ $output = *"misplaced: 1 of 1 cell had pages elsewhere"*"latency.random.cpu0.node0 (50 % in place)"* ]]
+    grep -q '^misplaced: 1 of 1' "$out/verdict.txt"
+    grep -q ',misplaced,,failed,0.5,' "$out/matrix.csv"
 }
 
 @test "the caller's settings of the library do not reach the commands" {
@@ -536,7 +574,7 @@ END
     [[ $stderr = *"a sweep of elsewhere"* ]]
     cp "$out/environment.json" kept.json
     sed -i 's/"host": ".*"/"host": "'"$(uname -n)"'"/' kept.json
-    for change in 's/"size": null/"size": 5/' 's/"size": null/"size": "-"/' 's/"timeout": 300/"timeout": -1/'; do
+    for change in 's/"samples": null/"samples": "7"/' 's/"size": null/"size": 5/' 's/"size": null/"size": "-"/' 's/"timeout": 300/"timeout": -1/'; do
         sed "$change" kept.json >"$out/environment.json"
         run --separate-stderr "$run_matrix" --resume "$out"
         one_line_and 1

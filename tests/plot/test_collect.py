@@ -1,9 +1,11 @@
 """From cells/ and joblog.tsv to samples, and the plan's own promises."""
 
 import re
+import subprocess
+import sys
 
 import pytest
-from conftest import machine
+from conftest import HARNESS, machine
 
 from numa_report import collect, plan, tables, topology
 from numa_report import sweep as sweep_parts
@@ -115,7 +117,7 @@ def test_a_plan_reads_back_as_written(tmp_path):
 
 def test_commands_survive_spaces_and_quotes():
     job = plan.Job(1, 1, "latency", 0, 0, 3)
-    line = plan.command_line(job, "/tmp/it's a run", "4M")
+    line = plan.command_line(job, "/tmp/it's a run", ["--size", "4M"])
     assert " -u NUMA_ALLOC_STATS_SIGNAL -u " in line and "-u NUMA_ALLOC_POLICY" not in line
     assert re.sub(" -u [A-Z_]+", "", line).startswith(
                            "exec taskset -c 0 env NUMA_ALLOC_POLICY=bind:3 LD_PRELOAD=alloc/numa_alloc.so "
@@ -141,3 +143,26 @@ def test_hwloc_bitmaps():
 def test_xml_that_is_not_hwlocs_is_one_line(xml):
     with pytest.raises(ReportError, match="lstopo"):
         topology.from_hwloc(xml)
+
+
+def test_planning_imports_nothing_slow():
+    """In an emulator numpy takes 5 seconds and more to import; only statistics and pictures need it."""
+    words = f"import sys; sys.path.insert(0, {str(HARNESS)!r}); from numa_report import sweep; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert not {"numpy", "matplotlib", "importlib.metadata"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("asked, words", [
+    ({}, []), ({"size": None, "samples": None}, []), ({"size": "4M"}, ["--size", "4M"]),
+    ({"min_sample_ms": 50, "samples": 6, "rounds": 3}, ["--samples", "6", "--min-sample-ms", "50"]),
+])
+def test_every_benchmark_gets_the_options_asked_for(asked, words):
+    assert plan.bench_options(asked) == words
+
+
+def test_versions_are_read_without_asking():
+    import importlib.metadata
+    from numa_report import environment
+    assert environment.python_package("numpy") == importlib.metadata.version("numpy")
+    assert environment.python_package("no_such_package") is None
+    assert environment.parallel_version().isdigit()
