@@ -24,7 +24,8 @@ PLACED = 0.999  # of the pages: what a benchmark calls verified
 BINDING = ("bind:", "preferred:", "interleave:", "weighted:")
 MOST_NAMES = 3
 
-QUANTITY = {"ns": "latency", "GB/s": "bandwidth"}
+# The quantities compared have the names of the benchmarks that measure them; another benchmark's cells are not judged.
+LATENCY, BANDWIDTH = QUANTITIES = ("latency", "bandwidth")
 
 # A claim of the firmware: figures is {(CPU node, memory node): figure}; `nearest` when other pairs are left out of it
 # because their CPUs are farther.
@@ -48,8 +49,8 @@ def save(folder, words):
 def penalty_line(rows):
     worst = {}
     for row in rows:
-        quantity = QUANTITY[row["unit"]]
-        if row["penalty"] is not None and row["cpu_node"] != row["mem_node"]:
+        quantity = row["bench"]
+        if quantity in QUANTITIES and row["penalty"] is not None and row["cpu_node"] != row["mem_node"]:
             worst[quantity] = max(worst.get(quantity, row), row, key=lambda row: round(row["penalty"], 2))
     if not worst:
         return "penalty: not known; no remote cell was measured beside its local one"
@@ -74,7 +75,7 @@ def series_words(row):
     words = [layout.shortened(row["variant"], 20)]
     if row.get("threads"):
         words.append(layout.counted(row["threads"], "thread"))
-    return f" ({', '.join(words)})" if QUANTITY[row["unit"]] == "bandwidth" else ""
+    return f" ({', '.join(words)})" if row["bench"] == BANDWIDTH else ""
 
 
 def value_words(row):
@@ -101,11 +102,11 @@ def firmware_lines(rows, environment):
 def claims_of(environment):
     topology, firmware = (known(environment.get(name)) for name in ("topology", "firmware"))
     distances = figures_of(topology.get("distances"))
-    claims = [Claim("SLIT", "latency", "", distances, False)] if distances else []
+    claims = [Claim("SLIT", LATENCY, "", distances, False)] if distances else []
     source, nearest = known(firmware.get("hmat")), False
     if not source:
         source, nearest = known(firmware.get("nearest")), True
-    for name, quantity, unit in (("read_latency", "latency", "ns"), ("read_bandwidth", "bandwidth", "MB/s")):
+    for name, quantity, unit in (("read_latency", LATENCY, "ns"), ("read_bandwidth", BANDWIDTH, "MB/s")):
         figures = figures_of(source.get(name))
         if figures:
             claims.append(Claim("HMAT", quantity, unit, figures, nearest))
@@ -128,7 +129,7 @@ def is_id(word):
 
 
 def usable(rows, quantity):
-    return [row for row in rows if QUANTITY[row["unit"]] == quantity and row["status"] in MEASURED
+    return [row for row in rows if row["bench"] == quantity and row["status"] in MEASURED
             and row["samples"] >= FEWEST_SAMPLES and row["ci_low"] is not None and row["ci_high"] is not None]
 
 
@@ -167,7 +168,7 @@ def pairs_of_initiators(claim, rows):
 
 
 def is_better(a, b, quantity):
-    return a < b if quantity == "latency" else a > b
+    return a < b if quantity == LATENCY else a > b
 
 
 def outcome(best, other):
@@ -199,7 +200,7 @@ def claim_words(pair):
     if best["cpu_node"] != other["cpu_node"]:
         return (f"that memory of node {best['mem_node']} is nearest to CPUs of node {best['cpu_node']} "
                 f"({figure_words(pair.claimed_best)} {pair.claim.unit}), not to those of node {other['cpu_node']}")
-    adjective = "nearer" if pair.claim.quantity == "latency" else "faster"
+    adjective = "nearer" if pair.claim.quantity == LATENCY else "faster"
     return (f"that from CPUs of node {best['cpu_node']} memory of node {best['mem_node']} is {adjective} than of node "
             f"{other['mem_node']} ({claimed_words(pair)})")
 
@@ -246,7 +247,7 @@ def agreement_lines(agreeing):
     if not decided:
         return [f"firmware: {sources} cannot be judged; {layout.counted(len(pairs), 'pair')} of nodes, none apart by "
                 f"over {100 * (DIFFERENT - 1):.0f} % and beyond the intervals"]
-    shown = max(decided, key=lambda pair: (pair.claim.quantity == "latency", pair.claimed_other is not None,
+    shown = max(decided, key=lambda pair: (pair.claim.quantity == LATENCY, pair.claimed_other is not None,
                                            measured_ratio(pair)))
     said = [f"{pair.claim.source} {claimed_words(pair)}" for pair in decided
             if pair.best is shown.best and pair.other is shown.other]

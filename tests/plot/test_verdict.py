@@ -49,6 +49,12 @@ def test_the_worst_remote_cell_is_the_penalty():
     assert "2.13× in bandwidth (copy, 1 thread), CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s" in line
 
 
+def test_latency_under_load_is_another_matter():
+    rows = cells(TWO) + [{**row, "bench": "loaded", "metric": "loaded_latency", "penalty": 9.0} for row in cells(TWO)]
+    assert "1.80× in latency" in said(rows, {}, "penalty")[0]
+    assert "(2 of 2 pairs)" in said(rows, environment(SLIT), "firmware")[0]
+
+
 def test_a_penalty_over_a_noisy_cell_says_so():
     line, = said(cells(TWO, spread=0.1), {}, "penalty")
     assert "(noisy)" in line
