@@ -102,6 +102,7 @@ struct bench {
     /* The step that the crew is at; its samples, or NULL while calibrating. */
     const struct step *step;
     struct series *latency, *bandwidth;
+    bool starved; /* an injector did not come to run */
     atomic_bool stop __attribute__((aligned(128)));
 };
 
@@ -119,16 +120,16 @@ struct span {
     double load_ns, injected; /* a load of the probe's; lines/ns of all injectors */
 };
 
-/* The medians of the spans in which the injectors ran: they read at least half as much as in the
- * busiest tenth of the spans. */
-static struct sample summarise(const struct span *spans, size_t count) {
+/* The medians of the spans in which the injectors ran: they read something, and at least half as
+ * much as in the busiest tenth of the spans. Without `injected`, of all. */
+static struct sample summarise(const struct span *spans, size_t count, bool injected) {
     double sorted[SPANS], bandwidth[SPANS];
     size_t busy = 0;
     for (size_t i = 0; i < count; i++)
         stats_insert(sorted, i, spans[i].injected);
     double least = sorted[count - 1 - count / 10] / 2;
     for (size_t i = 0; i < count; i++) {
-        if (spans[i].injected < least)
+        if (injected && (spans[i].injected <= 0 || spans[i].injected < least))
             continue;
         stats_insert(sorted, busy, spans[i].load_ns);
         stats_insert(bandwidth, busy, (spans[i].injected + 1 / spans[i].load_ns) * LINE_BYTES);
@@ -140,8 +141,9 @@ static struct sample summarise(const struct span *spans, size_t count) {
     };
 }
 
-/* Chases for at least min_ns, and counts what the injectors read meanwhile. */
-static struct sample take_sample(struct bench *bench, uint64_t min_ns) {
+/* Chases for at least min_ns, and counts what the injectors read meanwhile. False when one of them
+ * that should have has read nothing. */
+static bool take_sample(struct bench *bench, uint64_t min_ns, struct sample *sample) {
     struct span spans[SPANS];
     size_t count = 0;
     uint64_t lines = count_lines(bench, bench->lines);
@@ -161,48 +163,72 @@ static struct sample take_sample(struct bench *bench, uint64_t min_ns) {
         lines = lines_now;
         at_ns += elapsed_ns;
     } while (at_ns - started_ns < min_ns && count < SPANS);
-    return summarise(spans, count);
+    bool injected = bench->step->rate > 0;
+    for (size_t i = 0; i < bench->injector_count && injected; i++)
+        if (bench->lines_now[i] == bench->lines[i])
+            return false;
+    *sample = summarise(spans, count, injected);
+    return true;
+}
+
+/* On a busy machine a thread may have to wait for its CPU, but not for seconds. */
+#define STARVED_NS 5000000000u
+
+/* Takes samples until all injectors have run in one. False when one of them does not come to run.
+ */
+static bool next_sample(struct bench *bench, uint64_t min_ns, struct sample *sample) {
+    uint64_t started_ns = clock_ns();
+    while (!take_sample(bench, min_ns, sample))
+        if (clock_ns() - started_ns > min_ns + STARVED_NS)
+            return false;
+    return true;
 }
 
 /* Takes unpaced samples; the one of most bandwidth gives the rates, interruptions only lower it. */
-static void calibrate(struct bench *bench, uint64_t min_ns) {
+static bool calibrate(struct bench *bench, uint64_t min_ns) {
     double most = 0;
-    for (size_t sample = 0; sample < CALIBRATION_SAMPLES; sample++) {
-        struct sample full = take_sample(bench, min_ns);
+    for (size_t i = 0; i < CALIBRATION_SAMPLES; i++) {
+        struct sample full;
+        if (!next_sample(bench, min_ns, &full))
+            return false;
         if (full.bandwidth <= most)
             continue;
         most = full.bandwidth;
         bench->lines_per_ns = full.bandwidth / LINE_BYTES;
         double injected = bench->lines_per_ns - 1 / full.latency_ns, all = 0;
-        for (size_t i = 0; i < bench->injector_count; i++)
-            all += (double)(bench->lines_now[i] - bench->lines[i]);
-        for (size_t i = 0; i < bench->injector_count; i++)
-            bench->rates[i] = injected * (double)(bench->lines_now[i] - bench->lines[i]) / all;
+        for (size_t k = 0; k < bench->injector_count; k++)
+            all += (double)(bench->lines_now[k] - bench->lines[k]);
+        for (size_t k = 0; k < bench->injector_count; k++)
+            bench->rates[k] = injected * (double)(bench->lines_now[k] - bench->lines[k]) / all;
     }
+    return true;
 }
 
-static void probe(struct bench *bench) {
-    const struct session *session = bench->session;
-    uint64_t min_ns = session->min_sample_ms.value * 1000000;
-    take_sample(bench, min_ns / 4); /* until threads run, queues are full and the clock is up */
-    if (bench->latency == NULL) {
-        calibrate(bench, min_ns);
-    } else {
-        while (!series_enough(bench->latency, session->samples.value)) {
-            time_t started_at = time(NULL);
-            struct sample sample = take_sample(bench, min_ns);
-            series_add(bench->latency, sample.latency_ns, started_at);
-            series_add(bench->bandwidth, sample.bandwidth, started_at);
-        }
+/* The step's samples; false when an injector does not come to run. */
+static bool probe(struct bench *bench) {
+    uint64_t min_ns = bench->session->min_sample_ms.value * 1000000;
+    struct sample sample;
+    /* Until threads run, queues are full and the processor's clock is up. */
+    if (!next_sample(bench, min_ns / 4, &sample))
+        return false;
+    if (bench->latency == NULL)
+        return calibrate(bench, min_ns);
+    while (!series_enough(bench->latency, bench->session->samples.value)) {
+        time_t started_at = time(NULL);
+        if (!next_sample(bench, min_ns, &sample))
+            return false;
+        series_add(bench->latency, sample.latency_ns, started_at);
+        series_add(bench->bandwidth, sample.bandwidth, started_at);
     }
-    atomic_store(&bench->stop, true);
+    return true;
 }
 
 /* What each of the crew does in a step. */
 static void work(void *context, size_t member) {
     struct bench *bench = context;
     if (member == 0) {
-        probe(bench);
+        bench->starved = !probe(bench);
+        atomic_store(&bench->stop, true);
         return;
     }
     struct injector *injector = &bench->injectors[member - 1];
@@ -222,31 +248,36 @@ static void work(void *context, size_t member) {
     inject(injector, &pace, &bench->stop);
 }
 
-static void do_step(struct bench *bench, const struct step *step, struct series *latency,
+/* False when an injector does not come to run. */
+static bool do_step(struct bench *bench, const struct step *step, struct series *latency,
                     struct series *bandwidth) {
     bench->step = step;
     bench->latency = latency;
     bench->bandwidth = bandwidth;
     atomic_store(&bench->stop, false);
     crew_do(&bench->crew, work, bench);
+    return !bench->starved;
 }
 
 /* Series of the report: every step's latency, every step's bandwidth, and the knee if there is one.
  */
 #define SERIES (2 * STEPS + 1)
 
-static void take_steps(struct bench *bench, struct series series[SERIES]) {
+static bool take_steps(struct bench *bench, struct series series[SERIES]) {
     for (size_t i = 0; i < STEPS; i++) {
         series[i].variant = series[STEPS + i].variant = steps[i].variant;
         series[STEPS + i].metric = "bandwidth";
         series[STEPS + i].unit = "GB/s";
     }
-    do_step(bench, &steps[0], &series[0], &series[STEPS]);
-    do_step(bench, &steps[STEPS - 1], NULL, NULL);
+    if (!do_step(bench, &steps[0], &series[0], &series[STEPS]) ||
+        !do_step(bench, &steps[STEPS - 1], NULL, NULL))
+        return false;
     struct stats_summary idle = stats_summarise(series[0].sorted, series[0].count);
     bench->burst = inject_burst(idle.median, bench->lines_per_ns);
     for (size_t i = 1; i < STEPS; i++)
-        do_step(bench, &steps[i], &series[i], &series[STEPS + i]);
+        if (!do_step(bench, &steps[i], &series[i], &series[STEPS + i]))
+            return false;
+    return true;
 }
 
 static struct knee_point step_point(const struct series series[SERIES], size_t step) {
@@ -401,11 +432,15 @@ static int measure(struct session *session, void *const blocks[ARRAYS], hwloc_co
                     strerror(error));
         exit(SESSION_NOT_MEASURED);
     }
-    take_steps(&bench, series);
+    bool taken = take_steps(&bench, series);
     crew_end(&bench.crew);
     free(bench.injectors);
     free(bench.rates);
     free(bench.lines);
+    if (!taken) {
+        session_say(session, "an injector got no time on its CPU: other programs use it");
+        return SESSION_NOT_MEASURED;
+    }
     if ((uintptr_t)bench.at - (uintptr_t)blocks[0] >= session->size.value) {
         session_say(session, "the walk left the ring");
         return SESSION_NOT_MEASURED;

@@ -10,7 +10,7 @@ size_t inject_due(struct inject_pace *pace, uint64_t now_ns) {
     if (now_ns <= pace->started_ns)
         return 0;
     double due = (double)(now_ns - pace->started_ns) * pace->lines_per_ns - pace->given;
-    if (due < (double)pace->burst)
+    if (!(due >= (double)pace->burst))
         return 0;
     if (due > INJECT_BACKLOG_LINES) {
         pace->given += due - INJECT_BACKLOG_LINES;

@@ -96,7 +96,7 @@ lowest_memory_node() {
 }
 
 @test "--help: usage on stdout, every option in it, status 0" {
-    for program in benchmark latency bandwidth; do
+    for program in benchmark latency bandwidth loaded; do
         run --separate-stderr "bench/$program" --help
         [ "$status" -eq 0 ]
         [ -z "$stderr" ]
@@ -105,13 +105,18 @@ lowest_memory_node() {
         run --separate-stderr "bench/$program" -h
         [ "$status" -eq 0 ]
     done
-    for program in latency bandwidth; do
+    for program in latency bandwidth loaded; do
         run bench/$program --help
         for option in --cpu --node --size --samples --min-sample-ms --csv; do
             [[ $output == *"$option "* ]]
         done
     done
+    run bench/bandwidth --help
     [[ $output == *--threads* && $output == *write-allocate* && $output == *"1e9 bytes"* ]]
+    run bench/latency --help
+    [[ $output == *--fill-cpu* ]]
+    run bench/loaded --help
+    [[ $output == *--injectors* && $output == *"1e9 bytes"* && $output == *"1.5 x idle"* ]]
 }
 
 @test "bad input: status 2, one line on stderr, nothing on stdout" {
@@ -121,13 +126,13 @@ lowest_memory_node() {
         '--node=1024' '--node' '--samples=0' '--samples=1001' '--samples=many' '--min-sample-ms=0'
         '--min-sample-ms=60001' '--csv=yes' '--no-wait')
     for option in "${common[@]}"; do
-        for program in benchmark latency bandwidth; do
+        for program in benchmark latency bandwidth loaded; do
             run --separate-stderr "bench/$program" "$option"
             complains 2 "$program" || { echo "$program $option: $status: $stderr" && false; }
         done
     done
     for option in "${measuring[@]}"; do
-        for program in latency bandwidth; do
+        for program in latency bandwidth loaded; do
             run --separate-stderr "bench/$program" "$option"
             complains 2 "$program" || { echo "$program $option: $status: $stderr" && false; }
         done
@@ -136,8 +141,15 @@ lowest_memory_node() {
         run --separate-stderr bench/bandwidth "$option"
         complains 2 bandwidth || { echo "bandwidth $option: $status: $stderr" && false; }
     done
-    run --separate-stderr bench/latency --threads=1
-    complains 2 latency
+    for option in --fill-cpu=x --fill-cpu=-1 --fill-cpu=2147483647 --fill-cpu --threads=1; do
+        run --separate-stderr bench/latency "$option"
+        complains 2 latency || { echo "latency $option: $status: $stderr" && false; }
+    done
+    for option in --injectors= --injectors=x "--injectors=1," --injectors=3-1 --injectors=60000 \
+        --injectors=999999999 "--injectors=$(allowed_cpus | head -n 1)" --injectors --threads=1 --fill-cpu=0; do
+        run --separate-stderr bench/loaded "$option" --size 1G
+        complains 2 loaded || { echo "loaded $option: $status: $stderr" && false; }
+    done
     run --separate-stderr bench/benchmark --no-wait=1
     complains 2 benchmark
 }
@@ -189,6 +201,19 @@ lowest_memory_node() {
     [ "$(column cpu)" = "$last" ]
     run --separate-stderr bench/latency "${QUICK[@]}" --samples 1 --csv --cpu "$last"
     [ "$(column cpu)" = "$last" ]
+}
+
+@test "latency --fill-cpu: measured from the same CPU, on the memory of the other's node" {
+    local first last
+    first=$(allowed_cpus | head -n 1)
+    last=$(allowed_cpus | tail -n 1)
+    run --separate-stderr taskset -c "$last" bench/latency "${QUICK[@]}" --samples 1 --csv
+    local node
+    node=$(column mem_node)
+    run --separate-stderr taskset -c "$first" bench/latency "${QUICK[@]}" --samples 1 --csv --fill-cpu "$last"
+    [ "$status" -eq 0 ]
+    [ "$(column cpu),$(column mem_node)" = "$first,$node" ]
+    [ "$(column placement)" != failed ]
 }
 
 @test "latency stops between 6 and the most samples" {
@@ -269,7 +294,7 @@ lowest_memory_node() {
 }
 
 @test "no memory: status 1 with the reason" {
-    for program in latency bandwidth; do
+    for program in latency bandwidth loaded; do
         run --separate-stderr bash -c "ulimit -v 150000 && exec bench/$program --size 256M"
         [ "$status" -eq 1 ]
         [ -z "$output" ]
@@ -281,7 +306,8 @@ lowest_memory_node() {
 
 @test "a full disk: status 1" {
     [ -c /dev/full ] || skip "no /dev/full"
-    for command in 'latency --csv --samples 1' 'bandwidth --csv --samples 1' 'benchmark --no-wait'; do
+    for command in 'latency --csv --samples 1' 'bandwidth --csv --samples 1' \
+        'loaded --csv --samples 1 --min-sample-ms 1' 'benchmark --no-wait'; do
         # shellcheck disable=SC2086
         run --separate-stderr bash -c "exec bench/$command --size 1M >/dev/full"
         [ "$status" -eq 1 ]
@@ -447,6 +473,62 @@ lowest_memory_node() {
         bench/latency "${QUICK[@]}" --samples 1 --csv
     [ "$status" -eq 0 ]
     [[ $(column pages) == thp || $stderr == *"reported as pages $(column pages)"* ]]
+}
+
+@test "loaded --csv: each rate's latency and bandwidth, and a knee or why there is none" {
+    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
+    run --separate-stderr bench/loaded "${QUICK[@]}" --samples 2 --csv
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
+    local rates='idle 10% 20% 30% 40% 50% 60% 70% 80% 85% 90% 95% full' rows=$output
+    for metric in loaded_latency bandwidth; do
+        output=$(awk -F, -v metric=$metric 'NR == 1 || $6 == metric' <<<"$rows")
+        [ "$(column variant | uniq -c | awk '$1 == 2 { print $2 }' | paste -sd' ')" = "$rates" ]
+        [ "$(column value | grep -cE '^[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$')" -eq 26 ]
+    done
+    output=$rows
+    [ "$(column metric | uniq | head -n 2 | paste -sd' ')" = 'loaded_latency bandwidth' ]
+    [ "$(awk -F, 'NR > 1 { print $6, $7 }' <<<"$rows" | sort -u | grep -v knee | paste -sd,)" = \
+        'bandwidth GB/s,loaded_latency ns' ]
+    [ "$(column bench | sort -u),$(column size_bytes | sort -u)" = loaded,1048576 ]
+    [ "$(column threads | sort -u)" -ge 2 ]
+    [ "$(column placement | sort -u)" != failed ]
+    if [[ $(column metric) == *knee* ]]; then
+        [ "$(grep -c ',knee,GB/s,' <<<"$rows")" -eq 1 ]
+        [[ $stderr != *"no knee"* ]]
+    else
+        [ "$(grep -c '^loaded: no knee: ' <<<"$stderr")" -eq 1 ]
+    fi
+}
+
+@test "loaded's table: the curve, a row a rate" {
+    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
+    local first second
+    first=$(allowed_cpus | head -n 1)
+    second=$(allowed_cpus | sed -n 2p)
+    run --separate-stderr bench/loaded "${QUICK[@]}" --samples 1 --cpu "$second" --injectors "$first"
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} == "loaded_latency from CPU $second "*"2 arrays of 1M bytes" ]]
+    [[ ${lines[2]} == "injectors: 1" ]]
+    [[ ${lines[4]} =~ ^idle\ +[0-9.]+\ +[0-9.]+ && ${lines[16]} =~ ^full\ +[0-9.]+\ +[0-9.]+ ]]
+    [[ ${lines[17]} == knee:* ]]
+}
+
+@test "loaded under taskset -c CPU: injectors on the other CPUs of its node" {
+    local last
+    last=$(allowed_cpus | tail -n 1)
+    [ "$(lscpu -p=cpu,node | grep -v '^#' | cut -d, -f2 | sort -u | wc -l)" -eq 1 ] || skip "several nodes"
+    [ "$(nproc --all)" -ge 2 ] || skip "one CPU only"
+    run --separate-stderr taskset -c "$last" bench/loaded "${QUICK[@]}" --samples 1 --csv
+    [ "$status" -eq 0 ]
+    [ "$(column cpu | sort -u),$(column threads | sort -u)" = "$last,$(lscpu -p=cpu | grep -vc '^#')" ]
+}
+
+@test "loaded without another CPU: status 1, and --injectors named" {
+    run --separate-stderr env HWLOC_SYNTHETIC="pack:1 [numa] core:1 pu:1" HWLOC_THISSYSTEM=1 \
+        taskset -c "$(allowed_cpus | head -n 1)" bench/loaded --size 1G
+    complains 1 loaded
+    [[ $stderr == *"--injectors LIST"* ]]
 }
 
 @test "benchmark builds alone with the plain command" {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -76,6 +77,15 @@ static void time_without_a_cpu_is_not_made_up_for(void **state) {
     assert_int_equal(inject_due(&pace, 1000080), 8);
 }
 
+/* Of a thread that never ran while the rates were found. */
+static void without_a_rate_nothing_is_due(void **state) {
+    struct inject_pace pace = {.lines_per_ns = 0, .burst = 1};
+    (void)state;
+    assert_int_equal(inject_due(&pace, 1000000), 0);
+    pace.lines_per_ns = NAN;
+    assert_int_equal(inject_due(&pace, 2000000), 0);
+}
+
 /* Half an idle latency's worth, from one line to a page of 4 KiB. */
 static void burst_is_short_beside_a_load(void **state) {
     (void)state;
@@ -123,6 +133,7 @@ int main(void) {
         cmocka_unit_test(lines_come_in_bursts),
         cmocka_unit_test(first_burst_comes_a_part_of_a_period_later),
         cmocka_unit_test(time_without_a_cpu_is_not_made_up_for),
+        cmocka_unit_test(without_a_rate_nothing_is_due),
         cmocka_unit_test(burst_is_short_beside_a_load),
         cmocka_unit_test(reads_until_told_to_stop),
     };
