@@ -7,7 +7,7 @@ usage() {
     cat <<'EOF'
 Usage: harness/run_matrix.sh [OPTION...]
 Measures memory from one CPU of each node that has CPUs, on each node that has memory, and leaves a
-run folder with samples.csv, matrix.csv, environment.json, joblog.tsv, cells/ and pictures. Each
+run folder with samples.csv, matrix.csv, verdict.txt, environment.json, joblog.tsv, cells/ and pictures. Each
 measurement is `taskset -c CPU` with NUMA_ALLOC_POLICY=bind:NODE and the preloaded allocator; its other
 variables (NUMA_ALLOC_...) are unset, whatever they are here.
 
