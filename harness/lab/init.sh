@@ -48,6 +48,9 @@ for folder in /tmp /run /var/tmp; do
     [ -d /new$folder ] && mount -t tmpfs -o mode=1777 tmp /new$folder
 done
 mkdir -p /new/tmp/home /new/dev/shm /new/dev/pts
+# What GNU parallel finds out when first started, the longest command line, in 20 starts of a shell.
+mkdir -p /new/tmp/home/.parallel/tmp/sshlogin/numa-lab
+echo 130000 >/new/tmp/home/.parallel/tmp/sshlogin/numa-lab/linelen
 mount -t tmpfs -o mode=1777 shm /new/dev/shm
 mount -t devpts pts /new/dev/pts
 mount -t cgroup2 cgroup2 /new/sys/fs/cgroup

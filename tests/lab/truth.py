@@ -186,7 +186,7 @@ def judge_knee(judge, topology, folder):
 
 def judge_verdict(judge, topology, folder):
     words = [line for line in lines_of(f"{folder}/run/verdict.txt") if line.startswith("firmware")]
-    contradicted = any("HMAT" in line and "contradict" in line for line in words)
+    contradicted = any(line.startswith("firmware disagrees: HMAT") for line in words)
     liar = any(name.startswith("claimed") for name in topology.blocks)
     judge.say(bool(words) and contradicted == liar, "the verdict says that firmware and measurement "
               + ("disagree" if liar else "agree"), *words or ["it says nothing of firmware"])
