@@ -12,9 +12,10 @@ size_t inject_due(struct inject_pace *pace, uint64_t now_ns) {
     double due = (double)(now_ns - pace->started_ns) * pace->lines_per_ns - pace->given;
     if (!(due >= (double)pace->burst))
         return 0;
-    if (due > INJECT_BACKLOG_LINES) {
-        pace->given += due - INJECT_BACKLOG_LINES;
-        due = INJECT_BACKLOG_LINES;
+    double most = (double)pace->burst * INJECT_BACKLOG_BURSTS;
+    if (due > most) {
+        pace->given += due - most;
+        due = most;
     }
     size_t lines = (size_t)due;
     pace->given += (double)lines;

@@ -9,16 +9,17 @@
 
 #define INJECT_LINE_BYTES 64
 
-/* Most lines that are read to make up for lateness, 32 KiB: enough that looking at the clock in
- * between costs little beside them. What a thread that lost its CPU missed beyond that is not made
- * up for, or it would overload memory to come out at the right average. */
-#define INJECT_BACKLOG_LINES 512
+/* Most bursts that are read at once to make up for lateness: enough that looking at the clock in
+ * between costs little beside them, also at 95 % of the highest rate. What a thread that lost its
+ * CPU missed beyond that is not made up for, or it would overload memory for a while only to come
+ * out at the right average. */
+#define INJECT_BACKLOG_BURSTS 16
 
 /* Lines are due at an even rate, and read once at least `burst` of them are. `given` counts those
  * that were due so far, the forgotten ones included. */
 struct inject_pace {
     double lines_per_ns;
-    size_t burst; /* 1 to INJECT_BACKLOG_LINES */
+    size_t burst; /* at least 1 */
     uint64_t started_ns;
     double given;
 };
