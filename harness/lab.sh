@@ -246,7 +246,7 @@ make_arguments() {
         -accel "$([ "$accel" = kvm ] && echo kvm || echo tcg,thread=multi)"
         "${machine[@]}"
         -kernel "$kernel/vmlinuz" -initrd "$session/initrd"
-        -append "console=${ports[0]} loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on"
+        -append "console=${ports[0]} loglevel=4 panic=-1 oops=panic mitigations=off no_timer_check random.trust_cpu=on"
         -chardev "file,id=console,path=$session_listed/console"
         -chardev "stdio,id=output,signal=off"
         -chardev "file,id=status,path=$session_listed/status"
