@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
@@ -47,6 +48,17 @@ static inline double host_ticks_per_ns(void) {
     return 1;
 }
 #endif
+
+/* Waits until `end`. While that is further than `yield_ticks`, whoever else has work for this
+ * processor may do it: a machine of more CPUs than the host has keeps its rates only so, since CPUs
+ * that wait are most of the time all that runs. */
+static inline void host_wait(uint64_t end, uint64_t yield_ticks) {
+    for (uint64_t now = host_ticks(); now < end; now = host_ticks())
+        if (end - now > yield_ticks)
+            sched_yield();
+        else
+            host_pause();
+}
 
 /* How long the calling thread has waited for a host processor in its life, from
  * /proc/thread-self/schedstat; 0 when the host does not say. Takes about 5 us. */

@@ -17,6 +17,7 @@ enum {
     LATE_NS = 50000,        /* from when on it pays to ask the host for the reason */
     OWED_NS_MAX = 50000000, /* a few of a busy host's time slices */
     PAUSE_NS = 1000000,
+    YIELD_NS = 600, /* about what it takes a host to change to another thread and back */
 };
 
 struct fetched {
@@ -36,7 +37,7 @@ struct cpu {
 static struct {
     struct machine machine;
     struct cpu cpus[MACHINE_CPUS_MAX];
-    uint64_t late_ticks;
+    uint64_t late_ticks, yield_ticks;
     struct owing owing;
     double ticks_per_ns;
     FILE *report;
@@ -65,8 +66,7 @@ static void fetch_line(struct cpu *cpu, uint64_t line, int node) {
     fetched->stream_lines += foreseen;
     fetched->late_lines += fetch_is_late(timeline, fetch, now);
     timeline_go_on(timeline, fetch, now);
-    while (host_ticks() < timeline->end)
-        host_pause();
+    host_wait(timeline->end, pace.yield_ticks);
 }
 
 /* The cache is one of virtual addresses, because to ask for the physical one costs more than all
@@ -164,6 +164,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
     }
     pace.report = options.report;
     pace.ticks_per_ns = host_ticks_per_ns();
+    pace.yield_ticks = (uint64_t)(YIELD_NS * pace.ticks_per_ns);
     pace.owing.most = (uint64_t)(OWED_NS_MAX * pace.ticks_per_ns);
     pace.owing.pause = (uint64_t)(PAUSE_NS * pace.ticks_per_ns);
     pace.late_ticks = (uint64_t)(LATE_NS * pace.ticks_per_ns);
