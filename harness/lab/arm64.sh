@@ -8,9 +8,9 @@ parts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=harness/lab/debian.sh
 . "$parts/debian.sh"
 
-# For users; for this project's programs and scripts; to build against.
+# For users; for this project's programs, scripts and tests; to build against.
 packages=(bash coreutils dash debianutils diffutils findutils gawk grep libc-bin ncurses-base procps sed util-linux
-    hwloc-nox libcmocka0 libhwloc15 libnuma1 numactl parallel perl python3 python3-numpy
+    hwloc-nox libcmocka0 libhwloc15 libnuma1 numactl parallel perl python3 python3-numpy gcc
     libc6-dev libcmocka-dev libhwloc-dev libnuma-dev)
 
 # Unpacked, not installed: what packages' install scripts would have made is made here.
@@ -38,7 +38,7 @@ find_root() {
         mapfile -t wanted < <(apt-get "${apt_options[@]}" -s --no-install-recommends install "${packages[@]}" |
             awk '$1 == "Inst" { print $2 }')
         [ ${#wanted[@]} -gt 0 ] || die "apt finds no way to install them: ${packages[*]}"
-        echo "lab: downloading ${#wanted[@]} arm64 packages (50 MB, once) to $cache" >&2
+        echo "lab: downloading ${#wanted[@]} arm64 packages (95 MB, once) to $cache" >&2
         mkdir -p "$work"/files/{dev,proc,sys,tmp,run,root,var/tmp,usr/{bin,sbin,lib}}
         for folder in bin sbin lib; do
             ln -s "usr/$folder" "$work/files/$folder"
