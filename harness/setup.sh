@@ -9,7 +9,7 @@ Installs the packages that are missing (Debian/Ubuntu: apt, Fedora/RHEL: dnf), w
 Groups: run    build, measure and plot          (default)
         test   `make check`                     (default)
         lint   `make lint`
-        vm     `make check-vm`, `make vm-matrix`, `make lab-locality` (with peers)
+        vm     `make check-vm`, `harness/lab.sh`, `make lab-locality` (with peers)
         arm64  the lab with --arch arm64 (with vm; Debian alone)
         peers  other allocators to compare with, and valgrind to count instructions
         all    all of these
