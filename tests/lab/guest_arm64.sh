@@ -50,6 +50,10 @@ suites() {
     for program in build/tests/unit/test_* build/tests/alloc/test_*; do
         while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
         case $program in
+        # 200 threads, all alive here at once, want more than a node of 1 GiB: they may spill.
+        */alloc/test_threads)
+            suite alloc/threads env NUMA_ALLOC_POLICY=preferred:0 LD_PRELOAD="$PWD/$library" "$program" &
+            ;;
         */unit/*) suite "unit/${program##*/test_}" "$program" & ;;
         */alloc/*) suite "alloc/${program##*/test_}" env LD_PRELOAD="$PWD/$library" "$program" & ;;
         esac
