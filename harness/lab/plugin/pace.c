@@ -2,7 +2,9 @@
  * QEMU plugin: lets each cache line that a guest program fetches from memory take the time that the
  * machine's table says, by its CPU's node and its memory's. What is modelled and what is not:
  * pace_model.h. A table asks too much where a line takes less than the emulator itself, which is
- * about 500 ns for a random load and 300 ns for a line of a stream.
+ * about 250 ns for a random load and 130 ns for a line of a stream. Rates hold with more CPUs than
+ * the host has processors; but CPUs that share one take turns of milliseconds at times, and so
+ * latency under load comes out too low, unless each CPU that runs has a processor of its own.
  *
  * Options: plugin_options in qemu_plugin.h. The report says how many lines each CPU fetched from
  * each node, by demand and in streams, and how many of them came later than modelled, because the
