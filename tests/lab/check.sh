@@ -123,14 +123,14 @@ placements() {
     done
 }
 
-# $1: topology.
+# $1: topology, $2: architecture.
 truth() {
-    local out=$work/truth-$1 cpus=all
+    local out=$work/truth-$1-$2 cpus=all
     [ "$1" != 8-node ] || cpus=0,15 # five bandwidths of 64 cells would take six minutes
     mkdir -p "$out"
-    in_machine "$1, paced" --topology "$1" --cache-size 128K --share "$out" -- tests/lab/guest_truth.sh "$out" $cpus
-    [ ! -d "$out/run" ] || /usr/bin/python3 harness/plot.py "$out/run" >/dev/null
-    tests/lab/truth.py machine "harness/lab/topologies/$1.conf" "$out" || echo "# truth.py: status $?"
+    in_machine "$1, $2, paced" --topology "$1" --arch "$2" --cache-size 128K --share "$out" -- \
+        tests/lab/guest_truth.sh "$out" $cpus
+    tests/lab/truth.py machine --arch "$2" "harness/lab/topologies/$1.conf" "$out" || echo "# truth.py: status $?"
 }
 
 negative() {
@@ -165,10 +165,14 @@ if [ $extent = kernels ]; then
     kernels
 else
     placements
-    for topology in "${topologies[@]}"; do judged truth "$topology"; done
+    for topology in "${topologies[@]}"; do judged truth "$topology" amd64; done
     if [ $extent = every ]; then
         judged negative
-        [ $arm64 -eq 0 ] || judged in_machine "arm64, 2-socket" --arch arm64 -- tests/lab/guest_arm64.sh
+        if [ $arm64 -eq 1 ]; then
+            judged in_machine "arm64, 2-socket" --arch arm64 --no-pace -- bash -c \
+                'tests/lab/guest_arm64.sh; tests/lab/guest_policies.sh build/lab brief'
+            judged truth 2-socket arm64
+        fi
     fi
     table
 fi

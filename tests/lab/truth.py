@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares what was found in a machine of the lab with what its topology says, and prints TAP.
 
-`truth.py machine TOPOLOGY FOLDER` judges what guest_truth.sh left; each comparison with figures is also a row of
+`truth.py machine [--arch ARCH] TOPOLOGY FOLDER` judges what guest_truth.sh left; each comparison with figures is also a row of
 FOLDER/truth.csv. `truth.py negative FOLDER` judges what guest_negative.sh left.
 """
 
@@ -194,9 +194,11 @@ def judge_verdict(judge, topology, folder):
               "ok" if contradicted == liar else "failed")
 
 
-def judge_machine(topology_path, folder):
+def judge_machine(topology_path, arch, folder):
     topology = topologies.read(topology_path)
     name = os.path.basename(topology_path).removesuffix(".conf")
+    if arch == "arm64":  # its device tree has no HMAT
+        topology.hmat, name = False, f"{name} (arm64)"
     with open(f"{folder}/truth.csv", "w", encoding="utf-8", newline="") as file:
         judge = Judge(name, csv.writer(file))
         failures = lines_of(f"{folder}/failures")
@@ -255,12 +257,13 @@ def main():
     parser = argparse.ArgumentParser(prog="truth.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     machine = commands.add_parser("machine")
+    machine.add_argument("--arch", choices=("amd64", "arm64"), default="amd64")
     machine.add_argument("topology")
     machine.add_argument("folder")
     commands.add_parser("negative").add_argument("folder")
     arguments = parser.parse_args()
     if arguments.command == "machine":
-        return judge_machine(arguments.topology, arguments.folder)
+        return judge_machine(arguments.topology, arguments.arch, arguments.folder)
     return judge_negative(arguments.folder)
 
 

@@ -7,8 +7,9 @@
  * latency under load comes out too low, unless each CPU that runs has a processor of its own.
  *
  * Options: plugin_options in qemu_plugin.h. The report says how many lines each CPU fetched from
- * each node, by demand and in streams, and how many of them came later than modelled, because the
- * guest computed for longer, or because emulator or host were too slow.
+ * each node, by demand and in streams, how many of them came later than modelled, because the
+ * guest computed for longer or emulator or host were too slow, and for how long the CPU has had to
+ * wait for a processor of the host.
  */
 #include "host_time.h"
 #include "pace_model.h"
@@ -102,15 +103,17 @@ static void write_report(qemu_plugin_id_t id, void *data) {
 
     (void)id;
     (void)data;
-    fprintf(pace.report, "cpu,cpu_node,mem_node,demand_lines,stream_lines,late_lines\n");
+    fprintf(pace.report,
+            "cpu,cpu_node,mem_node,demand_lines,stream_lines,late_lines,cpu_taken_ms\n");
     for (unsigned i = 0; i < machine->cpus; i++)
         for (int node = 0; pace.cpus[i].links != NULL && node < machine->nodes; node++) {
             const struct fetched *fetched = &pace.cpus[i].fetched[node];
 
             if (machine->has_memory[node])
-                fprintf(pace.report, "%u,%u,%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", i,
-                        machine->node_id[machine->cpu_node[i]], machine->node_id[node],
-                        fetched->demand_lines, fetched->stream_lines, fetched->late_lines);
+                fprintf(pace.report, "%u,%u,%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+                        i, machine->node_id[machine->cpu_node[i]], machine->node_id[node],
+                        fetched->demand_lines, fetched->stream_lines, fetched->late_lines,
+                        pace.cpus[i].taken_ns / 1000000);
         }
     fclose(pace.report);
 }
