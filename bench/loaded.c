@@ -68,6 +68,8 @@ static const struct session_program loaded = {
         "(full). All memory is allocated and first written by the probe's thread.\n"
         "Counted, over the same time: bandwidth, in GB/s (1 GB = 1e9 bytes), is the lines that\n"
         "injectors and probe load times 64 bytes; loaded_latency is the probe's time over loads.\n"
+        "A sample is the median over up to 256 spans of it, but for spans in which the injectors\n"
+        "read under half of what they read in its busiest tenth: then one had lost its CPU.\n"
         "knee, in GB/s: the total bandwidth at which latency is 1.5 x idle, straight between the\n"
         "steps on either side, at the curve's last such crossing. A link that serves in turn is\n"
         "flat until its capacity and steep there, so there the knee is that capacity. No knee is\n"
