@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 usage() {
     cat <<'END'
-Usage: tests/lab/check.sh [--quick | --kernels] [--topology NAME]... [--no-arm64]
+Usage: tests/lab/check.sh [--quick | --kernels | --no-arm64] [--topology NAME]...
 Boots the lab's machines and compares what the kernel, the allocator and the benchmarks say with the
 topologies. Without options (make check-lab), for every topology: discovery, every policy's placement, a sweep
 with its cells, latencies and bandwidths, the knee of loaded latency, the verdict on the firmware; then states
@@ -16,7 +16,7 @@ Memory is paced, so leave this machine alone meanwhile: 2 processors, 4 GiB.
   --quick          the topology 2-socket alone, without the misleading states and arm64 (make check-vm)
   --kernels        instead, every policy at full size, under Linux 6.1 and 6.12, on two nodes and on
                    three (make check-lab-kernels)
-  --topology NAME  this topology; may be repeated
+  --topology NAME  this topology alone, or with others so named, and neither misleading states nor arm64
   --no-arm64       leave out the arm64 machine
 
 NUMA_LAB_TIMEOUT: seconds that each machine may take (default 900).
@@ -36,6 +36,7 @@ while [ $# -gt 0 ]; do
             exit 2
         }
         topologies+=("$2") && shift
+        [ $extent != every ] || extent=chosen
         ;;
     *)
         echo "check.sh: unknown option '$1'; see tests/lab/check.sh --help" >&2
@@ -51,6 +52,8 @@ if [ ${#topologies[@]} -eq 0 ]; then
     kernels) topologies=(2-socket 2-socket-cxl) ;;
     esac
 fi
+
+[ $extent = every ] || arm64=0
 
 for built in alloc/numa_alloc.so bench/latency bench/bandwidth bench/loaded build/tests/refuse; do
     [ -r "$built" ] || {
@@ -112,6 +115,7 @@ placement() {
 # Nothing here is timed by the guest, so two machines at once.
 placements() {
     local topology
+    [ $arm64 -eq 0 ] || arm64_suites >"$work/arm64.tap" 2>&1 &
     for topology in "${topologies[@]}"; do
         [ "$topology" != liar ] || continue # the machine of 2-socket, but for its firmware
         while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
@@ -121,16 +125,42 @@ placements() {
     for topology in "${topologies[@]}"; do
         [ ! -e "$work/$topology.tap" ] || count_verdicts "$work/$topology.tap"
     done
+    [ ! -e "$work/arm64.tap" ] || count_verdicts "$work/arm64.tap"
 }
 
-# $1: topology, $2: architecture.
+arm64_suites() {
+    in_machine "2-socket, arm64, suites and placement" --arch arm64 --no-pace -- bash -c \
+        'tests/lab/guest_arm64.sh; tests/lab/guest_policies.sh build/lab brief'
+}
+
+# Hundredths of a second that the host's own host has taken from its processors.
+stolen() {
+    awk '$1 == "cpu" { print $9 }' /proc/stat
+}
+
+# Compares a paced machine with its topology. A host that is busy, by its own account, gets two more tries: what
+# was measured while it was is nobody's figure. $1: topology, $2: architecture.
 truth() {
+    local before try
+    for try in 1 2 3; do
+        before=$(stolen)
+        truth_once "$@" >"$work/truth" 2>&1
+        if [ "$try" -eq 3 ] || ! grep -q '^not ok' "$work/truth"; then break; fi
+        grep -q 'this host, which is busy' "$work/truth" || [ $(($(stolen) - before)) -gt 100 ] || break
+        echo "# this host is busy; what try $try showed:"
+        sed 's/^/#   /' "$work/truth"
+    done
+    cat "$work/truth"
+}
+
+truth_once() {
     local out=$work/truth-$1-$2 cpus=all
     [ "$1" != 8-node ] || cpus=0,15 # five bandwidths of 64 cells would take six minutes
+    rm -rf "$out"
     mkdir -p "$out"
     in_machine "$1, $2, paced" --topology "$1" --arch "$2" --cache-size 128K --share "$out" -- \
         tests/lab/guest_truth.sh "$out" $cpus
-    tests/lab/truth.py machine --arch "$2" "harness/lab/topologies/$1.conf" "$out" || echo "# truth.py: status $?"
+    tests/lab/truth.py machine --arch "$2" "harness/lab/topologies/$1.conf" "$out" || true
 }
 
 negative() {
@@ -140,7 +170,7 @@ negative() {
     for run in moved balanced hidden; do
         /usr/bin/python3 harness/plot.py "$out/$run" >/dev/null || true
     done
-    tests/lab/truth.py negative "$out" || echo "# truth.py: status $?"
+    tests/lab/truth.py negative "$out" || true
 }
 
 kernels() {
@@ -161,6 +191,11 @@ table() {
     echo "(in build/lab/truth.csv)"
 }
 
+# Without an emulator or a kernel there is one line, not one for each machine.
+harness/lab.sh --no-pace -- true || {
+    echo "0 passed, 1 failed"
+    exit 1
+}
 if [ $extent = kernels ]; then
     kernels
 else
@@ -168,11 +203,7 @@ else
     for topology in "${topologies[@]}"; do judged truth "$topology" amd64; done
     if [ $extent = every ]; then
         judged negative
-        if [ $arm64 -eq 1 ]; then
-            judged in_machine "arm64, 2-socket" --arch arm64 --no-pace -- bash -c \
-                'tests/lab/guest_arm64.sh; tests/lab/guest_policies.sh build/lab brief'
-            judged truth 2-socket arm64
-        fi
+        [ $arm64 -eq 0 ] || judged truth 2-socket arm64
     fi
     table
 fi

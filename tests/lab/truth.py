@@ -203,6 +203,9 @@ def judge_machine(topology_path, arch, folder):
         judge = Judge(name, csv.writer(file))
         failures = lines_of(f"{folder}/failures")
         judge.say(not failures, "every command ends well", *failures, *lines_of(f"{folder}/log")[-5:])
+        if not os.path.exists(f"{folder}/run/matrix.csv"):
+            judge.say(False, "there is a sweep to judge")
+            return True
         judge_kernel(judge, topology, folder)
         judge_allocator(judge, topology, folder)
         with open(f"{folder}/run/environment.json", encoding="utf-8") as environment_file:
