@@ -13,7 +13,7 @@ Runs COMMAND as root in a virtual machine of several memory nodes, in the curren
 files at the same paths, read-only; without COMMAND, a shell. This project's results/ and the folders of
 --share are writable inside and keep what is written; /tmp, /run and /var/tmp are empty, writable, and gone
 with the machine. COMMAND's output and errors come out on standard output as they are printed; it has no
-standard input. A line that a program fetches from memory takes the time that the topology says.
+standard input, but without COMMAND what is not a terminal there is run as a script. A line that a program fetches from memory takes the time that the topology says.
 
   --topology NAME|FILE   the machine: one of harness/lab/topologies/ or a file like those (default 2-socket):
                            2-socket      two nodes of two CPUs
@@ -122,16 +122,19 @@ check_files() {
     { [ -f "$topology" ] && [ -r "$topology" ]; } ||
         bad_usage "--topology '$topology': no such file; by name there are: $(cd "$parts/topologies" && echo * | sed 's/\.conf//g')"
     [ -z "$pace" ] || { [ -f "$pace" ] && [ -r "$pace" ]; } || bad_usage "--pace '$pace': no such file"
-    wrong=$(derive --json 2>&1 >/dev/null) || bad_usage "$wrong"
-    if [ -n "$count" ] && ! { : >"$count"; } 2>/dev/null; then bad_usage "--count='$count' cannot be written"; fi
+    wrong=$(derive --qemu 2>&1 >/dev/null) || bad_usage "$wrong"
     for i in "${!shares[@]}"; do
         { [ -d "${shares[i]}" ] && [ -w "${shares[i]}" ]; } || bad_usage "--share '${shares[i]}' is no writable folder"
         shares[i]=$(cd "${shares[i]}" && pwd -P)
+        case "${shares[i]}" in
+        / | /tmp | /run | /var/tmp) bad_usage "--share '${shares[i]}' is the guest's own; accepted are folders below it" ;;
+        esac
     done
     [ ! -w "$root/results" ] || shares+=("$root/results")
     [ "$arch" = amd64 ] || [[ $(pwd -P)/ = "$root"/* ]] ||
         bad_usage "--arch arm64 shows this project and the shared folders alone: run it from below $root"
     case "${shares[*]}$PWD$root" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
+    if [ -n "$count" ] && ! { : >>"$count"; } 2>/dev/null; then bad_usage "--count='$count' cannot be written"; fi
 }
 
 # What follows from the topology. The rest are options of topology.py.
@@ -144,9 +147,12 @@ derive() {
 # Sets qemu, kernel, busybox, and guest_root and guest_path, where the guest's programs are. For arm64 also tree,
 # what it sees as this project's folder.
 find_tools() {
-    local tool programs group=vm
-    case "$arch:$kernel_version" in
-    amd64: | amd64:[0-5].* | amd64:6.[0-9]) qemu=${QEMU:-qemu-system-x86_64} ;;
+    local tool programs group=vm version=$kernel_version
+    [ -n "$version" ] || version=${NUMA_LAB_MODULES:+${NUMA_LAB_MODULES##*/}}
+    [[ $arch != amd64 || $HOSTTYPE = x86_64 ]] ||
+        fail "the amd64 machine runs this host's programs, which are $HOSTTYPE's; accepted here: --arch arm64"
+    case "$arch:$version" in
+    amd64: | amd64:[0-5].* | amd64:6.[0-9] | amd64:6.[0-9].*) qemu=${QEMU:-qemu-system-x86_64} ;;
     amd64:*) qemu=${QEMU:-$("$parts/emulator.sh")} || exit 125 ;; # QEMU 7.2 corrupts the memory of newer kernels
     arm64:*) qemu=${QEMU:-qemu-system-aarch64} group='vm arm64' ;;
     esac
@@ -169,7 +175,7 @@ find_tools() {
 # What the guest runs, as a script for bash.
 write_command() {
     echo 'export HOME=/tmp/home LANG=C.UTF-8'
-    printf 'export PATH=%q NUMA_LAB_TOPOLOGY=%q TERM=%q\n' "$guest_path" "$topology" \
+    printf 'export PATH=%q TERM=%q\n' "$guest_path" \
         "$([ "$interactive" -eq 1 ] && echo "${TERM:-dumb}" || echo dumb)"
     # The guest's root is not the owner of the checkout; git asks to be told that this is meant.
     echo 'export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"'
@@ -195,11 +201,12 @@ make_initramfs() {
     chmod 755 "$folder/init"
     cp -r "$kernel/modules" "$folder/vm/modules"
     printf '%s\n' "${ports[@]}" >"$folder/vm/ports"
+    # What would be hidden by the guest's own empty folders.
     {
         git -C "$PWD" rev-parse --show-toplevel 2>/dev/null || true
         echo "$root"
         pwd -P
-    } | awk '!seen[$0]++' >"$folder/vm/folders"
+    } | grep -E '^/(tmp|run|var/tmp)/.' | awk '!seen[$0]++' >"$folder/vm/folders" || true
     if [ -n "$tree" ]; then
         echo "$root" >"$folder/vm/tree"
         : >"$folder/vm/folders"
@@ -224,15 +231,13 @@ share() {
 # Sets what differs between architectures: type, the machine and its serial lines (the kernel's log, the command's
 # output, its status), and ports, the guest's names for those.
 choose_type() {
-    local hmat=''
     if [ "$arch" = arm64 ]; then
         # The model "max" takes 10 s to boot: pointer authentication is slow to emulate.
         type=(-machine "virt,gic-version=3" -cpu neoverse-n1 -serial chardev:console
             -device "pci-serial,chardev=output" -device "pci-serial,chardev=status")
         ports=(ttyAMA0 ttyS0 ttyS1)
     else
-        if grep -qE '^hmat +on' "$topology"; then hmat=,hmat=on; fi
-        type=(-machine "q35$hmat" -cpu "max,la57=off"
+        type=(-machine q35 -cpu "max,la57=off"
             -serial chardev:console -serial chardev:output -serial chardev:status)
         ports=(ttyS0 ttyS1 ttyS2)
     fi
@@ -288,7 +293,7 @@ run_machine() {
     if [ "$interactive" -eq 1 ]; then
         saved_terminal=$(stty -F /dev/tty -g)
         # shellcheck disable=SC2064 # as it is now
-        trap "stty -F /dev/tty '$saved_terminal'; clean_up" EXIT
+        trap "clean_up; stty -F /dev/tty '$saved_terminal' 2>/dev/null || true" EXIT
         stty -F /dev/tty raw -echo
         exec 3</dev/tty
     else
@@ -304,7 +309,9 @@ run_machine() {
     qemu_pid=$!
     while kill -0 "$qemu_pid" 2>/dev/null; do
         elapsed=$((SECONDS - started))
-        if [ "$elapsed" -ge "$timeout_s" ]; then
+        if ! kill -0 "$output_pid" 2>/dev/null; then
+            exit 141 # nobody reads: as a command whose pipe is closed
+        elif [ "$elapsed" -ge "$timeout_s" ]; then
             reason="ended the machine: the command did not finish within $timeout_s s"
         elif [ "$elapsed" -ge "$boot_timeout_s" ] && ! grep -q 'numa_lab: ready' "$console" 2>/dev/null; then
             reason="ended the machine: it did not boot within $boot_timeout_s s"
@@ -315,7 +322,8 @@ run_machine() {
         fi
         sleep 0.2
     done
-    wait "$qemu_pid" 2>/dev/null || true
+    qemu_status=0
+    wait "$qemu_pid" 2>/dev/null || qemu_status=$?
     qemu_pid=''
     wait "$output_pid" || true
     [ -z "$saved_terminal" ] || stty -F /dev/tty "$saved_terminal"
@@ -327,7 +335,6 @@ last_line() {
 
 # Says what went wrong with the machine, or sets status, the command's.
 judge() {
-    touch "$console" "$session/status" "$session/errors" # QEMU may have failed before it made them
     if grep -q 'Kernel panic' "$console"; then
         fail "the guest's kernel panicked: $(tr -d '\r' <"$console" | grep -m 1 -o 'Kernel panic.*')"
     fi
@@ -335,9 +342,9 @@ judge() {
         echo "lab: $reason (last line of its log: $(last_line "$console"))" >&2
         exit 124
     fi
-    if [ -s "$session/errors" ] && [ ! -s "$session/status" ]; then
+    if [ "$qemu_status" -ne 0 ] && [ ! -s "$session/status" ]; then
         # QEMU adds a line of its own to a plugin's.
-        fail "QEMU failed: $(grep -m 1 -E '^(pace|count): ' "$session/errors" || last_line "$session/errors")"
+        fail "QEMU failed: $(grep -m 1 -E '^(pace|count): ' "$session/errors" || last_line "$session/errors") (its status: $qemu_status)"
     fi
     status=$(tr -dc 0-9 <"$session/status")
     [ -n "$status" ] ||
@@ -384,11 +391,16 @@ main() {
     make_initramfs
     make_arguments
     run_machine
+    touch "$console" "$session/status" "$session/errors" # QEMU may have failed before it made them
     [ -z "$keep_console" ] || cp "$console" "$keep_console" || fail "cannot write --console '$keep_console'"
     judge
     warn_of_busy_host $((SECONDS - started))
     if [ "$counted" -eq 1 ]; then
-        cp "$session/count.csv" "${count:-/dev/stderr}" || fail "cannot write --count='$count'"
+        if [ -z "$count" ]; then
+            cat "$session/count.csv" >&2
+        else
+            cp "$session/count.csv" "$count" || fail "cannot write --count='$count'"
+        fi
     fi
     exit "$status"
 }

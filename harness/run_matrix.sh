@@ -119,10 +119,11 @@ set_option() {
 # Runs a program under the first Python that has what the reports need. Each start of one counts on a slow machine.
 # Until it can say so in one line, Python does not hear a Ctrl-C; this script does.
 with_python() { # program, argument...
-    local python status lacking=97
+    local python status lacking=97 modules=numpy
+    [ "$pictures" -eq 0 ] || modules+=' matplotlib'
     local needs="import sys; del sys.path[0]
 from importlib.util import find_spec
-if not (find_spec('numpy') and find_spec('matplotlib')): sys.exit($lacking)
+if not all(map(find_spec, '$modules'.split())): sys.exit($lacking)
 "
     for python in /usr/bin/python3 python3; do
         command -v "$python" >/dev/null || continue
@@ -130,7 +131,7 @@ if not (find_spec('numpy') and find_spec('matplotlib')): sys.exit($lacking)
         (trap '' INT && exec "$python" -c "$needs$1" "${@:2}") || status=$?
         [ "$status" -eq "$lacking" ] || return "$status"
     done
-    die "python3 with numpy and matplotlib is missing; harness/setup.sh installs it"
+    die "python3 with ${modules/ / and } is missing; harness/setup.sh installs it"
 }
 
 is_plain() { # printable ASCII only

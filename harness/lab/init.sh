@@ -89,11 +89,16 @@ if [ "$interactive" = 1 ]; then
     echo $? >/vm/status
 else
     stty -F "/dev/$output" raw
-    # Through a pipe, so that programs do not take the serial line for a person's terminal.
-    {
-        setsid chroot /new /bin/bash /run/lab-command </dev/null 2>&1
-        echo $? >/vm/status
-    } | cat >"/dev/$output"
+    # Through a pipe, so that programs do not take the serial line for a person's terminal. What the command
+    # leaves running keeps the pipe open, but does not keep the machine.
+    mkfifo /vm/pipe
+    cat </vm/pipe >"/dev/$output" &
+    setsid chroot /new /bin/bash /run/lab-command </dev/null >/vm/pipe 2>&1
+    echo $? >/vm/status
+    for _ in 0 1 2 3 4 5 6 7 8 9; do
+        kill -0 $! 2>/dev/null || break
+        sleep 0.2
+    done
 fi
 read -r status </vm/status
 stty -F "/dev/$output" sane # waits until the output has left

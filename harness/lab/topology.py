@@ -19,8 +19,6 @@ nodes with CPUs alone, and - in the columns of nodes without memory. A file for 
 """
 
 import argparse
-import json
-import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -49,7 +47,7 @@ class Topology:
     path: str
     nodes: list = field(default_factory=list)
     sockets: int = 0
-    hmat: bool = False
+    hmat: bool = None
     blocks: dict = field(default_factory=dict)
 
     @property
@@ -84,6 +82,8 @@ def parse_cpus(words):
     cpus = []
     for part in [] if words == "none" else words.split(","):
         first, _, last = part.partition("-")
+        if int(last or first) < int(first):
+            return None
         cpus.extend(range(int(first), int(last or first) + 1))
     return cpus
 
@@ -98,7 +98,7 @@ def read_node(topology, number, found):
         fail(topology.path, number, f"node {node.id}: the next node's id is {len(topology.nodes)}")
     if node.id >= MOST_NODES:
         fail(topology.path, number, f"at most {MOST_NODES} nodes are accepted")
-    if len(set(node.cpus)) != len(node.cpus) or (found[2] != "none" and not node.cpus):
+    if node.cpus is None or len(set(node.cpus)) != len(node.cpus):
         fail(topology.path, number, f"cpus {found[2]}: a list such as 0-1,4 or none is accepted")
     if not node.cpus and not node.memory_bytes:
         fail(topology.path, number, f"node {node.id} has neither CPUs nor memory")
@@ -167,15 +167,15 @@ def read(path):
             if blocks:
                 fail(path, number, f"'{text}': nodes come before the blocks")
             read_node(topology, number, found)
-        elif found := re.fullmatch(r"sockets ([1-9][0-9]?)", text):
+        elif (found := re.fullmatch(r"sockets ([1-9][0-9]?)", text)) and not topology.sockets:
             topology.sockets = int(found[1])
-        elif found := re.fullmatch(r"hmat (on|off)", text):
+        elif (found := re.fullmatch(r"hmat (on|off)", text)) and topology.hmat is None:
             topology.hmat = found[1] == "on"
         elif text in BLOCKS and text not in blocks:
             blocks.append(text)
             read_block(topology, text, take_rows(topology, text, lines))
         else:
-            fail(path, number, f"'{text}': accepted are, each block once, " + "; ".join(LINES))
+            fail(path, number, f"'{text}': accepted are, each but nodes once, " + "; ".join(LINES))
     check(topology)
     return topology
 
@@ -240,7 +240,7 @@ def qemu_options(topology, arch):
             if source != target:
                 yield from ("-numa", f"dist,src={source},dst={target},val={distance:.0f}")
     if hmat:
-        yield from hmat_options(topology)
+        yield from ("-machine", "hmat=on", *hmat_options(topology))
 
 
 def nearest(topology, target):
@@ -291,15 +291,6 @@ def address_ranges(topology, offset, size_bytes, arch, qemu_major):
     return [part for part in ranges if part[1]]
 
 
-def as_json(topology):
-    return json.dumps({
-        "name": os.path.basename(topology.path).removesuffix(".conf"),
-        "nodes": [vars(node) for node in topology.nodes],
-        "hmat": topology.hmat,
-        **{block.replace(" ", "_").replace("GB/s", "gbps"): matrix for block, matrix in topology.blocks.items()},
-    })
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="topology.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -310,7 +301,6 @@ def parse_arguments():
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--qemu", action="store_true", help="print QEMU's arguments, one a line")
     what.add_argument("--table", action="store_true", help="print what the plugins read")
-    what.add_argument("--json", action="store_true", help="print everything, for programs")
     return parser.parse_args()
 
 
@@ -324,10 +314,8 @@ def main():
         return 1
     if arguments.qemu:
         print("\n".join(qemu_options(topology, arguments.arch)))
-    elif arguments.table:
-        print("\n".join(machine_table(topology, paced, arguments.arch, arguments.qemu_major)))
     else:
-        print(as_json(topology))
+        print("\n".join(machine_table(topology, paced, arguments.arch, arguments.qemu_major)))
     return 0
 
 

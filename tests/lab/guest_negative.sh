@@ -5,22 +5,25 @@ set -uo pipefail
 out=$1
 sweep=(harness/run_matrix.sh --bench latency --rounds 1 --no-pictures)
 
-# Waits for the latency benchmark, and moves its pages from node 1 to node 0 while it measures.
+# Waits for the latency benchmark, and moves its pages from node 1 to node 0 while it measures for 6 s or more.
 move_pages_away() {
-    local pid='' pages=0
-    until pid=$(pgrep -x latency); do sleep 0.05; done
-    while [ "$pages" -lt 4096 ]; do # the 16 MiB are written
+    local pid='' pages try
+    for ((try = 0; try < 600; try++)); do
+        sleep 0.1
+        [ -n "$pid" ] || pid=$(pgrep -x latency) || continue
         pages=$(grep -o 'N1=[0-9]*' "/proc/$pid/numa_maps" | sort -t = -k 2 -n | tail -n 1)
         pages=${pages#N1=}
-        : "${pages:=0}"
+        [ "${pages:-0}" -ge 4096 ] || continue # until the 16 MiB are written
+        sleep 2
+        migratepages "$pid" 1 0 || echo "migratepages: status $?" >>"$out/failures"
+        return
     done
-    sleep 1
-    migratepages "$pid" 1 0 || echo "migratepages: status $?" >>"$out/failures"
+    echo "the benchmark's 16 MiB were never on node 1" >>"$out/failures"
 }
 
 echo 0 >/proc/sys/kernel/numa_balancing
 move_pages_away &
-"${sweep[@]}" --cpus 0 --mem-nodes 1 --size 16M --out "$out/moved" >"$out/log" 2>&1
+"${sweep[@]}" --cpus 0 --mem-nodes 1 --size 16M --samples 8 --min-sample-ms 1000 --out "$out/moved" >"$out/log" 2>&1
 echo $? >"$out/moved/status"
 wait
 
@@ -29,7 +32,7 @@ echo 1 >/proc/sys/kernel/numa_balancing
 "${sweep[@]}" --cpus 0 --mem-nodes 0 --size 1M --out "$out/machine" >>"$out/log" 2>&1
 mkdir "$out/balanced"
 cp "$out/machine/environment.json" "$out/balanced/"
-taskset -c 0,2 bench/latency --cpu 0 --fill-cpu 2 --size 16M --samples 60 --min-sample-ms 200 --csv \
+taskset -c 0,2 bench/latency --cpu 0 --fill-cpu 2 --size 16M --samples 12 --min-sample-ms 1000 --csv \
     >"$out/balanced/samples.csv" 2>"$out/balanced/errors" || echo "latency: status $?" >>"$out/failures"
 echo 0 >/proc/sys/kernel/numa_balancing
 

@@ -2,7 +2,8 @@
 """Compares what was found in a machine of the lab with what its topology says, and prints TAP.
 
 `truth.py machine [--arch ARCH] TOPOLOGY FOLDER` judges what guest_truth.sh left; each comparison with figures is also a row of
-FOLDER/truth.csv. `truth.py negative FOLDER` judges what guest_negative.sh left.
+FOLDER/truth.csv. `truth.py negative FOLDER` judges what guest_negative.sh left. `truth.py table FILE...` prints such
+rows as a table in Markdown.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 import os
 import statistics
 import sys
+import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "harness", "lab"))
@@ -75,12 +77,12 @@ def judge_kernel(judge, topology, folder):
         if [int(word) for word in distances.split()] != list(topology.blocks["distance"][node.id].values()):
             wrong.append(f"node {node.id} has the distances {distances}")
     judge.say(not wrong, "the kernel has the file's nodes, CPUs, memory and distances", *wrong)
-    judge.row("nodes (CPUs, memory)", shape_words(topology), shape_words(topology) if not wrong else "; ".join(wrong),
-              "ok" if not wrong else "failed")
+    judge.row("nodes, with CPUs, with memory", shape_words(topology),
+              shape_words(topology) if not wrong else "; ".join(wrong), "ok" if not wrong else "failed")
 
 
 def shape_words(topology):
-    return f"{len(topology.nodes)} ({len(topology.with_cpus())}, {len(topology.with_memory())})"
+    return f"{len(topology.nodes)}, {len(topology.with_cpus())}, {len(topology.with_memory())}"
 
 
 def judge_harness(judge, topology, environment):
@@ -142,7 +144,7 @@ def judge_cells(judge, topology, cells, benches):
     judge.say(not bad, "every cell is measured, its placement verified", *bad)
     noisy = [cell["cell"] for cell in cells if cell["status"] == "noisy"]
     judge.say(len(noisy) <= NOISY * len(cells), f"at most {NOISY:.0%} of the cells are noisy", *noisy)
-    judge.row("cells", len(wanted), len(found), "ok" if not bad and not noisy else f"{len(noisy)} noisy")
+    judge.row("cells", len(wanted), len(found), "failed" if bad else f"{len(noisy)} noisy" if noisy else "ok")
 
 
 def judge_figures(judge, topology, cells, bench, block, most_off):
@@ -186,15 +188,19 @@ def judge_knee(judge, topology, folder):
 
 def judge_verdict(judge, topology, folder):
     words = [line for line in lines_of(f"{folder}/run/verdict.txt") if line.startswith("firmware")]
-    contradicted = any(line.startswith("firmware disagrees: HMAT") for line in words)
-    liar = any(name.startswith("claimed") for name in topology.blocks)
-    judge.say(bool(words) and contradicted == liar, "the verdict says that firmware and measurement "
-              + ("disagree" if liar else "agree"), *words or ["it says nothing of firmware"])
-    judge.row("firmware and measurement", "disagree" if liar else "agree", "disagree" if contradicted else "agree",
-              "ok" if contradicted == liar else "failed")
+    disagreeing = sorted({source for line in words if line.startswith("firmware disagrees")
+                          for source in ("SLIT", "HMAT") if source in line.split(" says ")[0]})
+    agreeing = any(line.startswith("firmware agrees") for line in words)
+    liars = ["HMAT"] if topology.hmat and any(name.startswith("claimed") for name in topology.blocks) else []
+    passed = agreeing and disagreeing == liars
+    judge.say(passed, "the verdict says that "
+              + ("the HMAT and measurement disagree, the SLIT and it agree" if liars else "firmware and measurement agree"),
+              *words or ["it says nothing of firmware"])
+    judge.row("firmware that disagrees", " ".join(liars) or "none", " ".join(disagreeing) or "none",
+              "ok" if passed else "failed")
 
 
-def judge_machine(topology_path, arch, folder):
+def judge_machine(topology_path, arch, bandwidth_cpus, folder):
     topology = topologies.read(topology_path)
     name = os.path.basename(topology_path).removesuffix(".conf")
     if arch == "arm64":  # its device tree has no HMAT
@@ -203,9 +209,6 @@ def judge_machine(topology_path, arch, folder):
         judge = Judge(name, csv.writer(file))
         failures = lines_of(f"{folder}/failures")
         judge.say(not failures, "every command ends well", *failures, *lines_of(f"{folder}/log")[-5:])
-        if not os.path.exists(f"{folder}/run/matrix.csv"):
-            judge.say(False, "there is a sweep to judge")
-            return True
         judge_kernel(judge, topology, folder)
         judge_allocator(judge, topology, folder)
         with open(f"{folder}/run/environment.json", encoding="utf-8") as environment_file:
@@ -215,10 +218,10 @@ def judge_machine(topology_path, arch, folder):
         cells = read_rows(f"{folder}/run/matrix.csv")
         sources = topology.with_cpus()
         bandwidth_sources = sources
-        if os.path.isdir(f"{folder}/run-bandwidth"):
-            more = read_rows(f"{folder}/run-bandwidth/matrix.csv")
-            bandwidth_sources = sorted({int(cell["cpu_node"]) for cell in more})
-            cells += more
+        if bandwidth_cpus != "all":
+            cells += read_rows(f"{folder}/run-bandwidth/matrix.csv")
+            chosen = parse_list(bandwidth_cpus)
+            bandwidth_sources = [node for cpu, node in topology.cpus if cpu in chosen]
         judge_cells(judge, topology, cells, {"latency": (sources, {"random"}), "bandwidth": (bandwidth_sources, KERNELS)})
         judge_figures(judge, topology, cells, "latency", "latency ns", LATENCY_OFF)
         judge_figures(judge, topology, cells, "bandwidth", "bandwidth GB/s", BANDWIDTH_OFF)
@@ -256,18 +259,37 @@ def judge_negative(folder):
     return judge.failed
 
 
+def print_table(files):
+    rows = [["topology", "what", "expected", "measured", "status"], ["---"] * 5]
+    for path in files:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows.extend(csv.reader(file))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(prog="truth.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     machine = commands.add_parser("machine")
     machine.add_argument("--arch", choices=("amd64", "arm64"), default="amd64")
+    machine.add_argument("--bandwidth-cpus", default="all", metavar="LIST", help="those that it was measured from")
     machine.add_argument("topology")
     machine.add_argument("folder")
     commands.add_parser("negative").add_argument("folder")
+    commands.add_parser("table").add_argument("files", nargs="+")
     arguments = parser.parse_args()
-    if arguments.command == "machine":
-        return judge_machine(arguments.topology, arguments.arch, arguments.folder)
-    return judge_negative(arguments.folder)
+    if arguments.command == "table":
+        return print_table(arguments.files)
+    try:
+        if arguments.command == "machine":
+            return judge_machine(arguments.topology, arguments.arch, arguments.bandwidth_cpus, arguments.folder)
+        return judge_negative(arguments.folder)
+    except Exception:  # whatever is missing or damaged is a failure of the machine that left it
+        print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
+        print(f"not ok - {arguments.folder}: judged to the end")
+        return 1
 
 
 if __name__ == "__main__":
