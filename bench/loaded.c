@@ -12,13 +12,9 @@
 #include "placement.h"
 #include "ring.h"
 #include "session.h"
+#include "spans.h"
 #include "topology.h"
 #include "units.h"
-
-/* A sample is cut into this many spans of time, 0.4 ms each by default, and is the median of those
- * in which the threads ran: one in which a thread has lost its CPU, for some ms, says nothing of
- * the memory, and on a busy machine there are many. */
-#define SPANS 256
 
 /* The probe's loads between two looks at the clock: 25 us or so on a real machine, 0.5 to 4 ms in
  * an emulator, where a span is longer for it. */
@@ -86,11 +82,6 @@ static const struct session_program loaded = {
     .print_rows = print_rows,
 };
 
-/* Of one sample, taken by the probe. */
-struct sample {
-    double latency_ns, bandwidth;
-};
-
 struct bench {
     struct session *session;
     struct crew crew; /* member 0 is the probe, member i runs injectors[i - 1] */
@@ -117,36 +108,10 @@ static uint64_t count_lines(struct bench *bench, uint64_t *lines) {
     return total;
 }
 
-/* What happened in a span. */
-struct span {
-    double load_ns, injected; /* a load of the probe's; lines/ns of all injectors */
-};
-
-/* The medians of the spans in which the injectors ran: they read something, and at least half as
- * much as in the busiest tenth of the spans. Without `injected`, of all. */
-static struct sample summarise(const struct span *spans, size_t count, bool injected) {
-    double sorted[SPANS], bandwidth[SPANS];
-    size_t busy = 0;
-    for (size_t i = 0; i < count; i++)
-        stats_insert(sorted, i, spans[i].injected);
-    double least = sorted[count - 1 - count / 10] / 2;
-    for (size_t i = 0; i < count; i++) {
-        if (injected && (spans[i].injected <= 0 || spans[i].injected < least))
-            continue;
-        stats_insert(sorted, busy, spans[i].load_ns);
-        stats_insert(bandwidth, busy, (spans[i].injected + 1 / spans[i].load_ns) * LINE_BYTES);
-        busy++;
-    }
-    return (struct sample){
-        .latency_ns = stats_summarise(sorted, busy).median,
-        .bandwidth = stats_summarise(bandwidth, busy).median,
-    };
-}
-
 /* Chases for at least min_ns, and counts what the injectors read meanwhile. False when one of them
  * that should have has read nothing. */
-static bool take_sample(struct bench *bench, uint64_t min_ns, struct sample *sample) {
-    struct span spans[SPANS];
+static bool take_sample(struct bench *bench, uint64_t min_ns, struct spans_summary *sample) {
+    struct span spans[SPANS_MAX];
     size_t count = 0;
     uint64_t lines = count_lines(bench, bench->lines);
     uint64_t started_ns = clock_ns(), at_ns = started_ns;
@@ -156,20 +121,16 @@ static bool take_sample(struct bench *bench, uint64_t min_ns, struct sample *sam
             bench->at = ring_chase(bench->at, SPAN_LOADS);
             loads += SPAN_LOADS;
             elapsed_ns = clock_ns() - at_ns;
-        } while (elapsed_ns < min_ns / SPANS);
+        } while (elapsed_ns < min_ns / SPANS_MAX || elapsed_ns == 0);
         uint64_t lines_now = count_lines(bench, bench->lines_now);
-        spans[count++] = (struct span){
-            .load_ns = (double)elapsed_ns / (double)loads,
-            .injected = (double)(lines_now - lines) / (double)elapsed_ns,
-        };
+        spans[count++] = (struct span){elapsed_ns, loads, lines_now - lines};
         lines = lines_now;
         at_ns += elapsed_ns;
-    } while (at_ns - started_ns < min_ns && count < SPANS);
-    bool injected = bench->step->rate > 0;
-    for (size_t i = 0; i < bench->injector_count && injected; i++)
+    } while (at_ns - started_ns < min_ns && count < SPANS_MAX);
+    for (size_t i = 0; i < bench->injector_count && bench->step->rate > 0; i++)
         if (bench->lines_now[i] == bench->lines[i])
             return false;
-    *sample = summarise(spans, count, injected);
+    *sample = spans_summarise(spans, count);
     return true;
 }
 
@@ -178,7 +139,7 @@ static bool take_sample(struct bench *bench, uint64_t min_ns, struct sample *sam
 
 /* Takes samples until all injectors have run in one. False when one of them does not come to run.
  */
-static bool next_sample(struct bench *bench, uint64_t min_ns, struct sample *sample) {
+static bool next_sample(struct bench *bench, uint64_t min_ns, struct spans_summary *sample) {
     uint64_t started_ns = clock_ns();
     while (!take_sample(bench, min_ns, sample))
         if (clock_ns() - started_ns > min_ns + STARVED_NS)
@@ -186,22 +147,22 @@ static bool next_sample(struct bench *bench, uint64_t min_ns, struct sample *sam
     return true;
 }
 
-/* Takes unpaced samples; the one of most bandwidth gives the rates, interruptions only lower it. */
+/* Takes unpaced samples; the fastest one gives the rates, since interruptions only slow it. */
 static bool calibrate(struct bench *bench, uint64_t min_ns) {
-    double most = 0;
+    bench->lines_per_ns = 0;
     for (size_t i = 0; i < CALIBRATION_SAMPLES; i++) {
-        struct sample full;
+        struct spans_summary full;
         if (!next_sample(bench, min_ns, &full))
             return false;
-        if (full.bandwidth <= most)
+        if (full.rate <= bench->lines_per_ns)
             continue;
-        most = full.bandwidth;
-        bench->lines_per_ns = full.bandwidth / LINE_BYTES;
-        double injected = bench->lines_per_ns - 1 / full.latency_ns, all = 0;
+        bench->lines_per_ns = full.rate;
+        double all = 0;
         for (size_t k = 0; k < bench->injector_count; k++)
             all += (double)(bench->lines_now[k] - bench->lines[k]);
         for (size_t k = 0; k < bench->injector_count; k++)
-            bench->rates[k] = injected * (double)(bench->lines_now[k] - bench->lines[k]) / all;
+            bench->rates[k] =
+                full.injected_rate * (double)(bench->lines_now[k] - bench->lines[k]) / all;
     }
     return true;
 }
@@ -209,7 +170,7 @@ static bool calibrate(struct bench *bench, uint64_t min_ns) {
 /* The step's samples; false when an injector does not come to run. */
 static bool probe(struct bench *bench) {
     uint64_t min_ns = bench->session->min_sample_ms.value * 1000000;
-    struct sample sample;
+    struct spans_summary sample;
     /* Until threads run, queues are full and the processor's clock is up. */
     if (!next_sample(bench, min_ns / 4, &sample))
         return false;

@@ -1,0 +1,33 @@
+/* What a probe and the injectors beside it did in short spans of time, and what that says of the
+ * memory. */
+#ifndef BENCH_SPANS_H
+#define BENCH_SPANS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Most spans in a sample, 0.4 ms each by default. */
+#define SPANS_MAX 256
+
+struct span {
+    uint64_t elapsed_ns; /* above 0 */
+    uint64_t loads;      /* the probe's, above 0 */
+    uint64_t injected;   /* lines that all injectors read */
+};
+
+/* Of the spans that count. Latency (ns a load) and bandwidth (GB/s, probe and injectors) are
+ * medians; the rates are what was read in all of them over the time they took, in lines/ns. */
+struct spans_summary {
+    double latency_ns, bandwidth;
+    double injected_rate; /* of the injectors alone */
+    double rate;          /* with the probe's loads */
+};
+
+/* Counts the spans in which the injectors ran: they read something, and at least half as fast as in
+ * the busiest tenth of the spans. One in which a thread has lost its CPU, for some ms, says nothing
+ * of the memory, and on a busy machine there are many. Where no lines were injected, as when the
+ * injectors rest, all count. `count` is from 1 to SPANS_MAX. */
+struct spans_summary spans_summarise(const struct span *spans, size_t count);
+
+#endif
