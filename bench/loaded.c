@@ -95,7 +95,6 @@ struct bench {
     /* The step that the crew is at; its samples, or NULL while calibrating. */
     const struct step *step;
     struct series *latency, *bandwidth;
-    bool starved; /* an injector did not come to run */
     atomic_bool stop __attribute__((aligned(128)));
 };
 
@@ -186,11 +185,19 @@ static bool probe(struct bench *bench) {
     return true;
 }
 
+/* At once, since the crew cannot be waited for. */
+static _Noreturn void give_up(struct bench *bench) {
+    session_say(bench->session, "an injector got no time on its CPU: other programs use it");
+    crew_release(&bench->crew);
+    exit(SESSION_NOT_MEASURED);
+}
+
 /* What each of the crew does in a step. */
 static void work(void *context, size_t member) {
     struct bench *bench = context;
     if (member == 0) {
-        bench->starved = !probe(bench);
+        if (!probe(bench))
+            give_up(bench);
         atomic_store(&bench->stop, true);
         return;
     }
@@ -211,36 +218,32 @@ static void work(void *context, size_t member) {
     inject(injector, &pace, &bench->stop);
 }
 
-/* False when an injector does not come to run. */
-static bool do_step(struct bench *bench, const struct step *step, struct series *latency,
+static void do_step(struct bench *bench, const struct step *step, struct series *latency,
                     struct series *bandwidth) {
     bench->step = step;
     bench->latency = latency;
     bench->bandwidth = bandwidth;
     atomic_store(&bench->stop, false);
-    crew_do(&bench->crew, work, bench);
-    return !bench->starved;
+    if (!crew_try(&bench->crew, work, bench, STARVED_NS))
+        give_up(bench);
 }
 
 /* Series of the report: every step's latency, every step's bandwidth, and the knee if there is one.
  */
 #define SERIES (2 * STEPS + 1)
 
-static bool take_steps(struct bench *bench, struct series series[SERIES]) {
+static void take_steps(struct bench *bench, struct series series[SERIES]) {
     for (size_t i = 0; i < STEPS; i++) {
         series[i].variant = series[STEPS + i].variant = steps[i].variant;
         series[STEPS + i].metric = "bandwidth";
         series[STEPS + i].unit = "GB/s";
     }
-    if (!do_step(bench, &steps[0], &series[0], &series[STEPS]) ||
-        !do_step(bench, &steps[STEPS - 1], NULL, NULL))
-        return false;
+    do_step(bench, &steps[0], &series[0], &series[STEPS]);
+    do_step(bench, &steps[STEPS - 1], NULL, NULL);
     struct stats_summary idle = stats_summarise(series[0].sorted, series[0].count);
     bench->burst = inject_burst(idle.median, bench->lines_per_ns);
     for (size_t i = 1; i < STEPS; i++)
-        if (!do_step(bench, &steps[i], &series[i], &series[STEPS + i]))
-            return false;
-    return true;
+        do_step(bench, &steps[i], &series[i], &series[STEPS + i]);
 }
 
 static struct knee_point step_point(const struct series series[SERIES], size_t step) {
@@ -395,15 +398,11 @@ static int measure(struct session *session, void *const blocks[ARRAYS], hwloc_co
                     strerror(error));
         exit(SESSION_NOT_MEASURED);
     }
-    bool taken = take_steps(&bench, series);
+    take_steps(&bench, series);
     crew_end(&bench.crew);
     free(bench.injectors);
     free(bench.rates);
     free(bench.lines);
-    if (!taken) {
-        session_say(session, "an injector got no time on its CPU: other programs use it");
-        return SESSION_NOT_MEASURED;
-    }
     if ((uintptr_t)bench.at - (uintptr_t)blocks[0] >= session->size.value) {
         session_say(session, "the walk left the ring");
         return SESSION_NOT_MEASURED;

@@ -531,6 +531,50 @@ lowest_memory_node() {
     [[ $stderr == *"--injectors LIST"* ]]
 }
 
+# Another program that keeps the injector's CPU, as it seems to the injector: it stands still before it has begun
+# at all, or from its first look at the clock, in the first paced step.
+@test "loaded whose injector never runs, or runs no more: status 1 and one line" {
+    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
+    cat >"$BATS_TEST_TMPDIR/starve.c" <<'END'
+#define _GNU_SOURCE 1
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void *stand_still(void *argument) {
+    for (;;)
+        pause();
+    return argument;
+}
+
+typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+    create *next = (create *)dlsym(RTLD_NEXT, "pthread_create");
+    return next(thread, attributes, strcmp(getenv("STARVE"), "begin") == 0 ? stand_still : run, argument);
+}
+
+typedef int get_time(clockid_t, struct timespec *);
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    get_time *next = (get_time *)dlsym(RTLD_NEXT, "clock_gettime");
+    if (gettid() != getpid() && strcmp(getenv("STARVE"), "step") == 0)
+        stand_still(NULL);
+    return next(clock, now);
+}
+END
+    gcc -shared -fPIC -o "$BATS_TEST_TMPDIR/starve.so" "$BATS_TEST_TMPDIR/starve.c" -ldl
+    for where in begin step; do
+        run --separate-stderr env STARVE=$where LD_PRELOAD="$BATS_TEST_TMPDIR/starve.so" \
+            timeout 60 bench/loaded "${QUICK[@]}" --samples 1 --csv
+        echo "$where: $status: $stderr"
+        [ "$status" -eq 1 ]
+        [ -z "$output" ]
+        [ "$(grep -v '^loaded: note: ' <<<"$stderr")" = "loaded: an injector got no time on its CPU: other programs use it" ]
+    done
+}
+
 @test "benchmark builds alone with the plain command" {
     mkdir -p "$BATS_TEST_TMPDIR/copy"
     cp -r bench/benchmark.c bench/lib "$BATS_TEST_TMPDIR/copy/"

@@ -69,10 +69,73 @@ static void a_crew_may_be_the_caller_alone(void **state) {
     hwloc_topology_destroy(topology);
 }
 
+static atomic_bool leave;
+
+static void stay(void *context, size_t member) {
+    (void)context;
+    while (member != 0 && !atomic_load(&leave))
+        sched_yield();
+}
+
+/* These crews' threads are left waiting, as they are when a program gives up. */
+static hwloc_topology_t topology_of_lost_crews;
+
+static void start_crew_of_two(struct crew *crew, unsigned cpus[2]) {
+    if (topology_of_lost_crews == NULL)
+        assert_true(topology_open(&topology_of_lost_crews));
+    hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+    assert_int_equal(hwloc_get_cpubind(topology_of_lost_crews, allowed, HWLOC_CPUBIND_THREAD), 0);
+    cpus[0] = (unsigned)hwloc_bitmap_first(allowed);
+    cpus[1] = (unsigned)hwloc_bitmap_last(allowed);
+    hwloc_bitmap_free(allowed);
+    assert_int_equal(crew_start(crew, topology_of_lost_crews, cpus, 2), 0);
+}
+
+static void patience_ends_with_a_member_that_never_begins(void **state) {
+    static struct crew crew;
+    unsigned cpus[2];
+    struct record record = {0};
+    (void)state;
+    start_crew_of_two(&crew, cpus);
+    crew.size++; /* one more, which never comes */
+    assert_false(crew_try(&crew, note, &record, 1000000));
+    assert_int_equal(record.done[0], 0);
+}
+
+static void patience_ends_with_a_member_that_never_ends(void **state) {
+    static struct crew crew;
+    unsigned cpus[2];
+    (void)state;
+    start_crew_of_two(&crew, cpus);
+    assert_false(crew_try(&crew, stay, NULL, 1000000));
+    atomic_store(&leave, true);
+}
+
+static void where_it_was(void *context, size_t member) {
+    ((int *)context)[member] = sched_getcpu();
+}
+
+static void released_members_run_on_the_callers_cpu(void **state) {
+    static struct crew crew;
+    unsigned cpus[2];
+    int at[2];
+    (void)state;
+    start_crew_of_two(&crew, cpus);
+    crew_do(&crew, where_it_was, at);
+    assert_int_equal(at[1], cpus[1]);
+    crew_release(&crew);
+    crew_do(&crew, where_it_was, at);
+    assert_int_equal(at[1], cpus[0]);
+    crew_end(&crew);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member_does_each_work_once_on_its_cpu),
         cmocka_unit_test(a_crew_may_be_the_caller_alone),
+        cmocka_unit_test(patience_ends_with_a_member_that_never_begins),
+        cmocka_unit_test(patience_ends_with_a_member_that_never_ends),
+        cmocka_unit_test(released_members_run_on_the_callers_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
