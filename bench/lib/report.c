@@ -119,6 +119,23 @@ static void print_table(const struct session *session, const struct series *seri
         print_rows(series, count, session->program->unit);
 }
 
+/* Room for what series_name writes; a longer name is cut. */
+#define SERIES_TEXT 64
+
+/* The variant, after its metric where the series have several. */
+static const char *series_name(const struct session *session, const struct series *series,
+                               size_t count, size_t which, char text[SERIES_TEXT]) {
+    bool several = false;
+    for (size_t i = 0; i < count; i++)
+        several = several || series[i].metric != NULL;
+    if (!several)
+        return series[which].variant;
+    const char *metric = series[which].metric;
+    snprintf(text, SERIES_TEXT, "%s at %s", metric != NULL ? metric : session->program->metric,
+             series[which].variant);
+    return text;
+}
+
 /* One line, however many of the medians are known badly. */
 static void warn_of_noise(const struct session *session, const struct series *series,
                           size_t count) {
@@ -134,14 +151,18 @@ static void warn_of_noise(const struct session *session, const struct series *se
             worst = i;
         }
     }
+    if (noisy == 0)
+        return;
+    char text[SERIES_TEXT];
+    const char *name = series_name(session, series, count, worst, text);
     if (noisy == 1)
-        session_say(session, "warning: %s is noisy: its median is known within %.1f %% only",
-                    series[worst].variant, 100 * most);
-    else if (noisy > 1)
+        session_say(session, "warning: %s is noisy: its median is known within %.1f %% only", name,
+                    100 * most);
+    else
         session_say(session,
                     "warning: %zu of %zu figures are noisy: the median of the worst (%s) is known "
                     "within %.1f %% only",
-                    noisy, count, series[worst].variant, 100 * most);
+                    noisy, count, name, 100 * most);
 }
 
 static void warn(const struct session *session, const struct series *series, size_t count,
