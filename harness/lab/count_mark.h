@@ -1,6 +1,7 @@
 /*
  * How a guest program tells the counting plugin (plugin/count.c) which part of it is to be counted:
- * by writing to a page at an agreed address. Without the plugin it is a page like any other.
+ * by writing to a page at an agreed address. Without the plugin it is a page like any other. Only
+ * sections that are ended are reported: one whose program dies in it is left out.
  */
 #ifndef NUMA_LAB_COUNT_MARK_H
 #define NUMA_LAB_COUNT_MARK_H

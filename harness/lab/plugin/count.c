@@ -11,7 +11,9 @@
  * A guest program marks the section that is to be counted: it maps the page at COUNT_MARK_ADDRESS
  * and writes the byte `section` there to begin, and the byte COUNT_MARK_SECTIONS + `section` to end
  * it, for a section number of its choice. All caches are empty when a section begins. A section
- * that comes again is added to. Without any mark everything is counted, as section -1.
+ * that comes again is added to. What was counted in a section that was begun and not ended, because
+ * its program died, is left out, with a line on stderr: who fetched what since is not known.
+ * Without any mark everything is counted, as section -1.
  */
 #include "../count_mark.h"
 #include "qemu_plugin.h"
@@ -34,7 +36,7 @@ struct cpu {
 
 /* By CPU and memory node. */
 struct section {
-    bool ended;
+    bool open, ended, left_open; /* begun now; ended once; begun once and not ended */
     struct counts *before, *counted;
 };
 
@@ -67,11 +69,13 @@ static struct counts *counts_make(size_t cpus) {
 }
 
 /* Guest programs are to mark sections while their threads are quiet: other CPUs' counters are read
- * as they are at the moment. */
+ * as they are at the moment. An end without a beginning is none. */
 static void mark(uint64_t byte) {
     struct section *section = &count.sections[byte % COUNT_MARK_SECTIONS];
     bool begins = byte < COUNT_MARK_SECTIONS;
 
+    if (!begins && !section->open)
+        return;
     if (section->before == NULL) {
         section->before = counts_make(count.machine.cpus);
         section->counted = counts_make(count.machine.cpus);
@@ -86,10 +90,13 @@ static void mark(uint64_t byte) {
         else
             counts_add_difference(&section->counted[i], &counts[i % nodes()], &section->before[i]);
     }
-    if (begins)
+    if (begins) {
         atomic_fetch_add(&count.sections_begun, 1);
-    else
+        section->left_open |= section->open;
+    } else {
         section->ended = true;
+    }
+    section->open = begins;
 }
 
 static void access_memory(unsigned cpu_id, qemu_plugin_meminfo_t info, uint64_t address,
@@ -146,22 +153,34 @@ static void write_rows(int section, unsigned cpu, const struct counts *counts) {
                     counts[node].loads, counts[node].stores, counts[node].transfers);
 }
 
-static void write_report(qemu_plugin_id_t id, void *data) {
-    bool any = false;
+/* One line, of however many sections. */
+static void say_what_is_left_out(void) {
+    int first = -1;
+    unsigned left_open = 0;
 
+    for (int number = COUNT_MARK_SECTIONS - 1; number >= 0; number--)
+        if (count.sections[number].open || count.sections[number].left_open) {
+            first = number;
+            left_open++;
+        }
+    if (left_open > 0)
+        fprintf(stderr,
+                "count: left out what was counted in section %d%s: begun and not ended by its "
+                "program\n",
+                first, left_open > 1 ? " and others" : "");
+}
+
+static void write_report(qemu_plugin_id_t id, void *data) {
     (void)id;
     (void)data;
     fprintf(count.report, "section,cpu,cpu_node,mem_node,loads,stores,transfers\n");
-    for (int number = 0; number < COUNT_MARK_SECTIONS; number++) {
-        if (!count.sections[number].ended)
-            continue;
-        any = true;
-        for (unsigned cpu = 0; cpu < count.machine.cpus; cpu++)
+    for (int number = 0; number < COUNT_MARK_SECTIONS; number++)
+        for (unsigned cpu = 0; count.sections[number].ended && cpu < count.machine.cpus; cpu++)
             write_rows(number, cpu, &count.sections[number].counted[cpu * nodes()]);
-    }
-    for (unsigned cpu = 0; !any && cpu < count.machine.cpus; cpu++)
+    for (unsigned cpu = 0; count.sections_begun == 0 && cpu < count.machine.cpus; cpu++)
         write_rows(-1, cpu, count.cpus[cpu].counts);
     fclose(count.report);
+    say_what_is_left_out();
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
