@@ -13,11 +13,15 @@ mkdir -p "$cache" || die "cannot make the folder '$cache'"
 work=$(mktemp -d "$cache/unpacking.XXXXXX") || die "cannot write to '$cache'"
 trap 'rm -rf "$work"' EXIT
 
+# $1: folder.
+checksums() {
+    (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+}
+
 # Puts an assembled folder in place in one step, since another process may be doing the same, with the
 # checksums of its files. $1: what was made, below $work; $2: its name in the cache.
 publish() {
-    (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$work/SHA256SUMS" ||
-        die "cannot read what was unpacked to '$1'"
+    checksums "$1" >"$work/SHA256SUMS" || die "cannot read what was unpacked to '$1'"
     mv "$work/SHA256SUMS" "$1/"
     [ -d "$cache/$2" ] || mv -T "$1" "$cache/$2" 2>/dev/null || [ -d "$cache/$2" ] || die "cannot write '$cache/$2'"
 }
@@ -59,6 +63,12 @@ use_own_apt() {
     fi
     apt-get "${apt_options[@]}" -qq update >"$work/log" 2>&1 ||
         die "cannot read the lists of ${suites[-1]} for $1: $(grep -v '^W:' "$work/log" | tail -n 1)"
+}
+
+# What downloading packages comes to, in MB, as apt knows it.
+megabytes() {
+    apt-get "${apt_options[@]}" -qq --print-uris download "$@" 2>/dev/null |
+        awk '{ bytes += $3 } END { printf "%d MB", bytes / 1e6 + 0.5 }'
 }
 
 # Downloads and unpacks packages into $work/files. An archive never replaces a folder's link, such as /lib.

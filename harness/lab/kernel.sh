@@ -50,9 +50,11 @@ if [ "$arch" = amd64 ] && [ -z "$version" ] && [ -n "${NUMA_LAB_KERNEL:-}" ]; th
     [ -d "${NUMA_LAB_MODULES:-}" ] ||
         die "NUMA_LAB_MODULES='${NUMA_LAB_MODULES:-}' is no folder; it is the kernel's /lib/modules/VERSION"
     assemble "$NUMA_LAB_KERNEL" "$NUMA_LAB_MODULES" "$work/kernel"
-    rm -rf "$cache/own"
-    publish "$work/kernel" own
-    echo "$cache/own"
+    # Named by what is in it: another lab may be reading another one, or the same.
+    name=own-$(checksums "$work/kernel" | sha256sum | cut -c 1-12)
+    publish "$work/kernel" "$name"
+    verify "$cache/$name"
+    echo "$cache/$name"
     exit 0
 fi
 
@@ -82,8 +84,9 @@ if [ -z "$found" ]; then
     command -v apt-get >/dev/null || die "no apt-get here to download one with; $hint"
     [ -n "$package" ] ||
         die "apt knows no linux-image-$arch package${version:+ of version $version} (run 'apt-get update'?); $hint"
-    echo "lab: downloading $package (60 to 110 MB, once) to $cache" >&2
-    unpack "$package" ${foreign:+busybox-static}
+    packages=("$package" ${foreign:+busybox-static})
+    echo "lab: downloading $package ($(megabytes "${packages[@]}"), once) to $cache" >&2
+    unpack "${packages[@]}"
     assemble "$work"/files/boot/vmlinuz-* "$work/files" "$work/kernel"
     [ -z "$foreign" ] || cp "$work/files/bin/busybox" "$work/kernel/"
     publish "$work/kernel" "$package"
