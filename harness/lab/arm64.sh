@@ -38,7 +38,7 @@ find_root() {
         mapfile -t wanted < <(apt-get "${apt_options[@]}" -s --no-install-recommends install "${packages[@]}" |
             awk '$1 == "Inst" { print $2 }')
         [ ${#wanted[@]} -gt 0 ] || die "apt finds no way to install them: ${packages[*]}"
-        echo "lab: downloading ${#wanted[@]} arm64 packages (95 MB, once) to $cache" >&2
+        echo "lab: downloading ${#wanted[@]} arm64 packages ($(megabytes "${wanted[@]}"), once) to $cache" >&2
         mkdir -p "$work"/files/{dev,proc,sys,tmp,run,root,var/tmp,usr/{bin,sbin,lib}}
         for folder in bin sbin lib; do
             ln -s "usr/$folder" "$work/files/$folder"
@@ -52,8 +52,28 @@ find_root() {
 
 # The project's own files below $1, not what was built from them.
 sources() {
-    (cd "$1" && find Makefile alloc bench harness tests -type f \( -name '*.*' -o -name Makefile \) \
-        ! -name '*.so' ! -name '*.a' ! -name '*.pyc' | sort)
+    (cd "$1" && { find Makefile LICENSE README.md alloc bench docs harness tests -type f \
+        \( -name '*.*' -o -name Makefile -o -name LICENSE \) \
+        ! -name '*.so' ! -name '*.a' ! -name '*.o' ! -name '*.pyc' 2>/dev/null || true; } | sort)
+}
+
+# The same files with what is in them.
+contents() {
+    sources "$1" | (cd "$1" && xargs -r -d '\n' sha256sum) | sort
+}
+
+# Makes the tree $2 as the checkout $1 is: a copy, because objects and programs lie among the sources. A file with
+# other contents becomes a new one, whatever its time in the checkout, so that make sees what has changed. All
+# other folders are there, but empty, so that one can work in them and share them.
+copy_sources() {
+    local changed
+    mkdir -p "$2"
+    (cd "$1" && { find . \( -path ./.git -o -path ./build -o -path './results/*' \) -prune -o -type d -print0 \
+        2>/dev/null || true; }) | (cd "$2" && xargs -0 mkdir -p)
+    comm -13 <(sources "$1") <(sources "$2") | (cd "$2" && xargs -r -d '\n' rm -f)
+    changed=$(comm -23 <(contents "$1") <(contents "$2") | cut -c 67-)
+    [ -z "$changed" ] || (cd "$1" && xargs -d '\n' cp --parents -t "$2") <<<"$changed"
+    sources "$1" | (cd "$1" && xargs -d '\n' cp --attributes-only --preserve=mode --parents -t "$2")
 }
 
 build() {
@@ -61,12 +81,10 @@ build() {
     tree=$checkout/build/arm64
     command -v $triplet-gcc >/dev/null ||
         die "$triplet-gcc is not installed; install it with: harness/setup.sh arm64"
-    mkdir -p "$tree/results" "$tree/build/lab" || die "cannot make the folder '$tree'"
+    mkdir -p "$tree/build/lab" || die "cannot make the folder '$tree'"
     exec 9>"$tree.lock"
     flock 9
-    # A copy, because objects and programs lie among the sources. make sees by their times what has changed.
-    comm -13 <(sources "$checkout") <(sources "$tree" 2>/dev/null) | (cd "$tree" && xargs -r -d '\n' rm -f)
-    sources "$checkout" | (cd "$checkout" && xargs -d '\n' cp -u --parents --preserve=mode,timestamps -t "$tree")
+    copy_sources "$checkout" "$tree"
     cd "$tree"
     targets=(all build/tests/refuse)
     for program in tests/alloc/test_*.c tests/unit/test_*.c; do
