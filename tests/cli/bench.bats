@@ -571,7 +571,8 @@ END
         echo "$where: $status: $stderr"
         [ "$status" -eq 1 ]
         [ -z "$output" ]
-        [ "$(grep -v '^loaded: note: ' <<<"$stderr")" = "loaded: an injector got no time on its CPU: other programs use it" ]
+        [ "$(grep -v '^loaded: note: ' <<<"$stderr")" = \
+            "loaded: an injector got no time on its CPU: other programs use it" ]
     done
 }
 
