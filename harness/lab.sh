@@ -396,6 +396,7 @@ main() {
     judge
     warn_of_busy_host $((SECONDS - started))
     if [ "$counted" -eq 1 ]; then
+        grep '^count: ' "$session/errors" >&2 || true
         if [ -z "$count" ]; then
             cat "$session/count.csv" >&2
         else

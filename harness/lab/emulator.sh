@@ -36,7 +36,7 @@ if [ -z "$found" ]; then
         awk '$1 == "Inst" && $2 !~ /^qemu-user/ { print $2 }')
     version=$(apt-cache "${apt_options[@]}" policy "$package" | sed -n 's/^ *Candidate: [0-9]*:\([0-9.]*\).*/\1/p')
     { [ ${#packages[@]} -gt 0 ] && [ "${version%%.*}" -ge 10 ]; } || die "the backports have version '$version'"
-    echo "lab: downloading QEMU $version (15 MB or more, once) to $cache" >&2
+    echo "lab: downloading QEMU $version ($(megabytes "${packages[@]}"), once) to $cache" >&2
     unpack "${packages[@]}"
     cat >"$work/files/$program" <<'END'
 #!/bin/sh
