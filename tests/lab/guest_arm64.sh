@@ -44,13 +44,13 @@ suite() {
     } >"$log.tap"
 }
 
-# Two programs at once: most have one thread. Their verdicts stay together. Four suites are left out, half of the time
-# of all: starting many processes is slow in an emulator, and nothing in them depends on the architecture.
+# Two programs at once: most have one thread. Their verdicts stay together. Five suites are left out, half of the time
+# of all: starting many processes is slow in an emulator, and little in them depends on the architecture.
 suites() {
     local program
     for program in build/tests/unit/test_* build/tests/alloc/test_*; do
         case $program in
-        */alloc/test_environment | */alloc/test_huge_pages | */alloc/test_loading | */alloc/test_stats)
+        */alloc/test_environment | */alloc/test_huge_pages | */alloc/test_loading | */alloc/test_refused | */alloc/test_stats)
             echo "# ${program##*/test_}: left to make check"
             continue
             ;;
