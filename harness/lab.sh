@@ -12,8 +12,9 @@ Usage: harness/lab.sh [OPTION...] [-- COMMAND [ARGUMENT...]]
 Runs COMMAND as root in a virtual machine of several memory nodes, in the current folder, with the host's
 files at the same paths, read-only; without COMMAND, a shell. This project's results/ and the folders of
 --share are writable inside and keep what is written; /tmp, /run and /var/tmp are empty, writable, and gone
-with the machine. COMMAND's output and errors come out on standard output as they are printed; it has no
-standard input, but without COMMAND what is not a terminal there is run as a script. A line that a program fetches from memory takes the time that the topology says.
+with the machine. COMMAND's output and errors come out on standard output as they are printed. It has no standard
+input; without COMMAND, standard input that is no terminal is run as a script. A line that a program fetches
+from memory takes the time that the topology says.
 
   --topology NAME|FILE   the machine: one of harness/lab/topologies/ or a file like those (default 2-socket):
                            2-socket      two nodes of two CPUs
