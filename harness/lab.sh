@@ -28,8 +28,9 @@ from memory takes the time that the topology says.
   --count[=FILE]         count the lines that each CPU fetches from each node: CSV to FILE, or to standard
                          error at the end. Of the sections that programs mark (harness/lab/count_mark.h), or
                          else of everything
-  --cache-size SIZE      of the cache that each CPU has in front of paced or counted memory, K or M
-                         (default 256K); a benchmark's memory should be 8 times that, such as --size 4M
+  --cache-size SIZE      of the cache that each CPU has in front of paced or counted memory, 1K to 1024M,
+                         rounded down to a power of two (default 256K); a benchmark's memory should be 8 times
+                         that, such as --size 4M
   --share DIR            an existing folder that is writable inside, at the same path; may be repeated
   --kernel VERSION       Linux 6.1 or 6.12 of Debian (default 6.1). 6.12, which has the kernel's own weighted
                          interleave, runs under QEMU 10, which is downloaded if need be
@@ -71,7 +72,8 @@ parse_options() {
         --count) counted=1 ;;
         --count=?*) counted=1 count=${1#*=} ;;
         --topology | --kernel | --arch | --pace | --cache-size | --share | --timeout | --boot-timeout | --accel | --console)
-            [ $# -ge 2 ] || bad_usage "$1 needs a value; see --help"
+            [ -n "${2:-}" ] || bad_usage "$1 needs a value; see --help"
+            case "$2" in *$'\n'*) bad_usage "$1: a value with a line break is not accepted" ;; esac
             case "$1" in
             --topology) topology=$2 ;;
             --kernel) kernel_version=$2 ;;
@@ -102,8 +104,8 @@ check_options() {
     [[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
         bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
     [[ $arch = amd64 || $arch = arm64 ]] || bad_usage "--arch '$arch': accepted are amd64 and arm64"
-    [[ $cache_size =~ ^[1-9][0-9]{0,5}[KM]$ ]] ||
-        bad_usage "--cache-size '$cache_size': accepted is a number with K or M"
+    [[ $cache_size =~ ^[1-9][0-9]{0,5}K$ || $cache_size =~ ^([1-9][0-9]{0,2}|10[01][0-9]|102[0-4])M$ ]] ||
+        bad_usage "--cache-size '$cache_size': accepted is 1K to 1024M"
     [ -z "$pace" ] || [ "$paced" -eq 1 ] || bad_usage "--pace and --no-pace exclude each other"
     case "$accel" in
     tcg) ;;
@@ -119,10 +121,11 @@ check_options() {
 
 check_files() {
     local i wrong
+    pwd -P >/dev/null 2>&1 || bad_usage "the current folder does not exist any more"
     [ ! -r "$parts/topologies/$topology.conf" ] || topology=$parts/topologies/$topology.conf
     { [ -f "$topology" ] && [ -r "$topology" ]; } ||
-        bad_usage "--topology '$topology': no such file; by name there are: $(cd "$parts/topologies" && echo * | sed 's/\.conf//g')"
-    [ -z "$pace" ] || { [ -f "$pace" ] && [ -r "$pace" ]; } || bad_usage "--pace '$pace': no such file"
+        bad_usage "--topology '$topology': no readable file; by name there are: $(cd "$parts/topologies" && echo * | sed 's/\.conf//g')"
+    [ -z "$pace" ] || { [ -f "$pace" ] && [ -r "$pace" ]; } || bad_usage "--pace '$pace': no readable file"
     wrong=$(derive --qemu 2>&1 >/dev/null) || bad_usage "$wrong"
     for i in "${!shares[@]}"; do
         { [ -d "${shares[i]}" ] && [ -w "${shares[i]}" ]; } || bad_usage "--share '${shares[i]}' is no writable folder"
@@ -136,13 +139,16 @@ check_files() {
         bad_usage "--arch arm64 shows this project and the shared folders alone: run it from below $root"
     case "${shares[*]}$PWD$root" in *$'\n'*) bad_usage "a folder name with a line break cannot be shown to the guest" ;; esac
     if [ -n "$count" ] && ! { : >>"$count"; } 2>/dev/null; then bad_usage "--count='$count' cannot be written"; fi
+    if [ -n "$keep_console" ] && ! { : >>"$keep_console"; } 2>/dev/null; then
+        bad_usage "--console '$keep_console' cannot be written"
+    fi
 }
 
 # What follows from the topology. The rest are options of topology.py.
 derive() {
     local python=/usr/bin/python3
     [ -x "$python" ] || python=python3
-    "$python" "$parts/topology.py" "$topology" --arch "$arch" ${pace:+--pace "$pace"} "$@"
+    "$python" "$parts/topology.py" --arch "$arch" ${pace:+"--pace=$pace"} "$@" -- "$topology"
 }
 
 # Sets qemu, kernel, busybox, and guest_root and guest_path, where the guest's programs are. For arm64 also tree,
@@ -160,6 +166,7 @@ find_tools() {
     for tool in "$qemu" cpio $([ "$arch" != amd64 ] || echo busybox); do
         command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh $group"
     done
+    [[ $(qemu_major 2>/dev/null) =~ ^[0-9]+$ ]] || fail "'$qemu' does not say its version, as QEMU does"
     kernel=$("$parts/kernel.sh" --arch "$arch" ${kernel_version:+"$kernel_version"}) || exit 125
     guest_root=/ guest_path=$PATH tree=''
     if [ "$arch" = arm64 ]; then
@@ -383,7 +390,7 @@ main() {
     interactive=0
     if [ ${#command_line[@]} -eq 0 ] && [ -t 0 ]; then interactive=1; fi
     find_tools
-    session=$(mktemp -d "${TMPDIR:-/tmp}/numa_lab.XXXXXX")
+    session=$(mktemp -d "${TMPDIR:-/tmp}/numa_lab.XXXXXX" 2>/dev/null) || fail "cannot make a folder in '${TMPDIR:-/tmp}'"
     console=$session/console qemu_pid=''
     trap clean_up EXIT
     trap 'exit 130' INT
@@ -393,7 +400,7 @@ main() {
     make_arguments
     run_machine
     touch "$console" "$session/status" "$session/errors" # QEMU may have failed before it made them
-    [ -z "$keep_console" ] || cp "$console" "$keep_console" || fail "cannot write --console '$keep_console'"
+    [ -z "$keep_console" ] || cp "$console" "$keep_console"
     judge
     warn_of_busy_host $((SECONDS - started))
     if [ "$counted" -eq 1 ]; then

@@ -28,7 +28,7 @@ packages() {
     lint:apt) echo shellcheck clang clang-format pyflakes3 ;;
     lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
     vm:apt) echo qemu-system-x86 busybox-static cpio zstd ;;
-    vm:dnf) echo qemu-system-x86-core busybox cpio zstd dnf-plugins-core ;;
+    vm:dnf) echo qemu-system-x86-core busybox cpio zstd ;;
     arm64:apt) echo qemu-system-arm gcc-aarch64-linux-gnu ;;
     peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;

@@ -9,8 +9,8 @@ die() {
 
 [ -n "${XDG_CACHE_HOME:-${HOME:-}}" ] || die "neither HOME nor XDG_CACHE_HOME is set"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/numa_alloc/lab
-mkdir -p "$cache" || die "cannot make the folder '$cache'"
-work=$(mktemp -d "$cache/unpacking.XXXXXX") || die "cannot write to '$cache'"
+mkdir -p "$cache" 2>/dev/null || die "cannot make the folder '$cache'; XDG_CACHE_HOME names another place"
+work=$(mktemp -d "$cache/unpacking.XXXXXX" 2>/dev/null) || die "cannot write to '$cache'"
 trap 'rm -rf "$work"' EXIT
 
 # $1: folder.

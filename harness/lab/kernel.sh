@@ -18,6 +18,8 @@ amd64:[01] | arm64:[01]) ;;
 *) echo "Usage: ${0##*/} [--arch amd64|arm64] [VERSION]" >&2 && exit 2 ;;
 esac
 version=${1:-}
+[[ -z $version || $version =~ ^[0-9]+\.[0-9]+$ ]] || die "'$version' is no version such as 6.1 or 6.12"
+[ -n "${NUMA_LAB_KERNEL:-}" ] || [ -z "${NUMA_LAB_MODULES:-}" ] || die "NUMA_LAB_MODULES needs NUMA_LAB_KERNEL"
 hint="or name your own: NUMA_LAB_KERNEL=/path/vmlinuz NUMA_LAB_MODULES=/lib/modules/VERSION"
 
 # What a guest needs before it can mount the host's files. One that is built in has no file: no error.

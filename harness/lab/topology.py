@@ -4,11 +4,12 @@ plugins and the tests need.
 
 A topology has these lines and blocks; text after # is for people:
 
-  node ID cpus LIST|none memory SIZE|none   ids from 0 without gaps; LIST as in 0-1,4; SIZE with M or G
+  node ID cpus LIST|none memory SIZE|none   ids from 0 without gaps; LIST as in 0-1,4; SIZE a multiple of 128M, as
+                                            in 512M or 2G; at most 64 nodes and 128 CPUs
   sockets N                                 default: as many as nodes with CPUs
   distance                                  block: the firmware's SLIT, 10 for a node itself, else 11 to 254
-  latency ns                                block: what a line takes from memory, at least 500
-  bandwidth GB/s                            block: what each link carries; one line in the latency's time at least
+  latency ns                                block: what a line takes from memory, 500 to 60000
+  bandwidth GB/s                            block: what each link carries, 0.001 to 60; at least a line in its latency
   hmat on|off                               whether the firmware publishes latency and bandwidth (HMAT)
   claimed latency ns                        block: what the HMAT says instead of the truth
   claimed bandwidth GB/s                    block: likewise
@@ -71,7 +72,7 @@ def fail(path, number, message):
 def read_lines(path):
     """[(number, text)] of the lines that say something."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             lines = [" ".join(line.split("#")[0].split()) for line in file]
     except (OSError, UnicodeDecodeError) as error:
         fail(path, 0, getattr(error, "strerror", None) or "not a text file")
@@ -174,8 +175,11 @@ def read(path):
         elif text in BLOCKS and text not in blocks:
             blocks.append(text)
             read_block(topology, text, take_rows(topology, text, lines))
+        elif re.match(r"[0-9-]", text) and blocks:
+            fail(path, number, f"'{text}': a row too many for '{blocks[-1]}', which has {len(topology.blocks[blocks[-1]])}")
         else:
-            fail(path, number, f"'{text}': accepted are, each but nodes once, " + "; ".join(LINES))
+            alike = [line for line in LINES if line.split()[0] == text.split()[0]]
+            fail(path, number, f"'{text}': accepted are, each but nodes once, " + "; ".join(alike or LINES))
     check(topology)
     return topology
 
@@ -184,8 +188,10 @@ def check(topology):
     path, cpus = topology.path, topology.cpus
     if not cpus or not topology.with_memory():
         fail(path, 0, "no node has CPUs" if not cpus else "no node has memory")
-    if [cpu for cpu, _ in cpus] != list(range(len(cpus))) or len(cpus) > MOST_CPUS:
-        fail(path, 0, f"the CPUs are not 0 to {len(cpus) - 1} without gaps, or more than {MOST_CPUS}")
+    if len(cpus) > MOST_CPUS:
+        fail(path, 0, f"{len(cpus)} CPUs; at most {MOST_CPUS} are accepted")
+    if [cpu for cpu, _ in cpus] != list(range(len(cpus))):
+        fail(path, 0, f"the CPUs are not 0 to {len(cpus) - 1} without gaps")
     topology.sockets = topology.sockets or len(topology.with_cpus())
     if len(cpus) % topology.sockets:
         fail(path, 0, f"{len(cpus)} CPUs cannot be shared out to {topology.sockets} sockets equally")

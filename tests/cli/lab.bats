@@ -33,9 +33,15 @@ refuses() {
     refuses "--arch 'mips'" harness/lab.sh --arch mips -- true
     refuses "2-socket-cxl 2-socket 8-node" harness/lab.sh --topology none-such -- true
     refuses "'0' is no number of seconds" harness/lab.sh --timeout 0 -- true
-    refuses "--pace 'none-such': no such file" harness/lab.sh --pace none-such -- true
+    refuses "--pace 'none-such': no readable file" harness/lab.sh --pace none-such -- true
     refuses "exclude each other" harness/lab.sh --no-pace --pace harness/lab.sh -- true
     refuses "--cache-size '1G'" harness/lab.sh --cache-size 1G -- true
+    refuses "accepted is 1K to 1024M" harness/lab.sh --cache-size 1025M -- true
+    refuses "--console '/none-such/log'" harness/lab.sh --console /none-such/log -- true
+    refuses "--pace needs a value" harness/lab.sh --pace '' -- true
+    refuses "--topology: a value with a line break" harness/lab.sh --topology $'a\nb' -- true
+    refuses "--topology '-none-such'" harness/lab.sh --topology -none-such -- true
+    refuses "is the guest's own" harness/lab.sh --share /tmp -- true
     refuses "--count='/none-such/file'" harness/lab.sh --count=/none-such/file -- true
     refuses "--share '/none-such'" harness/lab.sh --share /none-such -- true
     refuses "need --accel tcg" harness/lab.sh --count --accel kvm -- true
@@ -50,14 +56,21 @@ refuses() {
     ends 125 "qemu-system-x86_64 is not installed; install it with: harness/setup.sh vm" \
         env -u QEMU PATH="$BATS_TEST_TMPDIR/bin" harness/lab.sh -- true
     ends 125 "none-such is not installed" env QEMU=none-such harness/lab.sh -- true
+    ends 125 "'false' does not say its version" env QEMU=false harness/lab.sh -- true
+    ends 125 "cannot make the folder '/proc/none/" env XDG_CACHE_HOME=/proc/none harness/lab.sh -- true
     command -v busybox >/dev/null && command -v cpio >/dev/null || skip "no busybox or cpio here (harness/setup.sh vm)"
-    ends 125 "NUMA_LAB_KERNEL='/none-such'" env QEMU=true NUMA_LAB_KERNEL=/none-such harness/lab.sh -- true
+    ends 125 "NUMA_LAB_KERNEL='/none-such'" env NUMA_LAB_KERNEL=/none-such harness/lab.sh -- true
 }
 
 @test "lab.sh says why an emulator that does not start does not" {
     command -v busybox >/dev/null && command -v cpio >/dev/null || skip "no busybox or cpio here (harness/setup.sh vm)"
     mkdir -p "$BATS_TEST_TMPDIR/version"
-    printf '#!/bin/sh\necho "no such machine" >&2\nexit 1\n' >"$BATS_TEST_TMPDIR/qemu"
+    cat >"$BATS_TEST_TMPDIR/qemu" <<'END'
+#!/bin/sh
+[ "$1" = --version ] && echo "QEMU emulator version 7.2.0" && exit
+echo "no such machine" >&2
+exit 1
+END
     chmod +x "$BATS_TEST_TMPDIR/qemu"
     touch "$BATS_TEST_TMPDIR/vmlinuz"
     ends 125 "QEMU failed: no such machine" env QEMU="$BATS_TEST_TMPDIR/qemu" XDG_CACHE_HOME="$BATS_TEST_TMPDIR" \

@@ -55,6 +55,10 @@ fi
 
 [ $extent = every ] || arm64=0
 
+[ -w build ] || {
+    echo "check.sh: cannot write to build/; run it as the owner of this checkout" >&2
+    exit 1
+}
 for built in alloc/numa_alloc.so bench/latency bench/bandwidth bench/loaded build/tests/refuse; do
     [ -r "$built" ] || {
         echo "check.sh: '$built' is not built; run: make all build/tests/refuse" >&2

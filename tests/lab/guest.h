@@ -3,8 +3,8 @@
  * kernel says of where memory is. Node and CPU ids are the kernel's; a program runs alone in its
  * process.
  */
-#ifndef NUMA_ALLOC_VM_GUEST_H
-#define NUMA_ALLOC_VM_GUEST_H
+#ifndef NUMA_LAB_GUEST_H
+#define NUMA_LAB_GUEST_H
 
 #include <errno.h>
 #include <sched.h>

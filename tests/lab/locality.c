@@ -1,6 +1,6 @@
 /*
- * Workloads whose remote line fetches are counted in the virtual machine with vm.sh --count, under
- * any preloaded allocator. Threads are pinned; the counted part begins when every thread is ready
+ * Workloads whose remote line fetches are counted in the lab with lab.sh --count, under any
+ * preloaded allocator. Threads are pinned; the counted part begins when every thread is ready
  * and warm.
  *
  * Prints one line: workload, section, operations, and how many lines the workload itself makes a

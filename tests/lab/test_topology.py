@@ -67,6 +67,7 @@ def test_nodes_are_read_as_written(tmp_path):
     ("256M", "none", ":2: node 1 has neither CPUs nor memory"),
     ("cpus 2-3", "cpus 5-4", ":3: cpus 5-4: a list such as"),
     ("cpus 2-3", "cpus 3-4", "the CPUs are not 0 to 3 without gaps"),
+    ("30 30 10", "30 30 10\n30 30 10", ":8: '30 30 10': a row too many for 'distance', which has 3"),
     ("cpus 2-3", "cpus 2-4", "5 CPUs cannot be shared out to 2 sockets"),
     ("20 10 30", "20 11 30", ":6: distance 11 from node 1 to 1"),
     ("20 10 30", "20 10 255", ":6: distance 255 from node 1 to 2"),
