@@ -27,8 +27,8 @@ packages() {
     test:dnf) echo git gcc-c++ libcmocka-devel bats python3-pytest perl sqlite xz libubsan ;;
     lint:apt) echo shellcheck clang clang-format pyflakes3 ;;
     lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
-    vm:apt) echo qemu-system-x86 busybox-static cpio zstd ;;
-    vm:dnf) echo qemu-system-x86-core busybox cpio zstd ;;
+    vm:apt) echo qemu-system-x86 busybox-static cpio procps zstd ;;
+    vm:dnf) echo qemu-system-x86-core busybox cpio procps-ng zstd ;;
     arm64:apt) echo qemu-system-arm gcc-aarch64-linux-gnu ;;
     peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
