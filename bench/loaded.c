@@ -283,14 +283,10 @@ static void print_rows(const struct session *session, const struct series *serie
            "samples");
     for (size_t i = 0; i < STEPS; i++) {
         struct stats_summary latency = stats_summarise(series[i].sorted, series[i].count);
-        char interval[80] = "(below 6 samples)", text[4][UNITS_FIGURE_TEXT];
-        if (latency.has_interval)
-            snprintf(interval, sizeof interval, "%s to %s",
-                     units_format_figure(latency.ci_low, text[0]),
-                     units_format_figure(latency.ci_high, text[1]));
+        char interval[SESSION_INTERVAL_TEXT], text[3][UNITS_FIGURE_TEXT];
         printf("%-8s %10s %10s %23s %10s %8zu\n", series[i].variant,
                units_format_figure(step_point(series, i).bandwidth, text[0]),
-               units_format_figure(latency.median, text[1]), interval,
+               units_format_figure(latency.median, text[1]), session_interval(&latency, interval),
                units_format_figure(latency.minimum, text[2]), latency.samples);
     }
     char knee[UNITS_FIGURE_TEXT];

@@ -83,18 +83,24 @@ static void print_placement(const struct session *session, struct placement_verd
     printf("\n");
 }
 
+const char *session_interval(const struct stats_summary *summary,
+                             char text[SESSION_INTERVAL_TEXT]) {
+    char low[UNITS_FIGURE_TEXT], high[UNITS_FIGURE_TEXT];
+    snprintf(text, SESSION_INTERVAL_TEXT, "(below 6 samples)");
+    if (summary->has_interval)
+        snprintf(text, SESSION_INTERVAL_TEXT, "%s to %s", units_format_figure(summary->ci_low, low),
+                 units_format_figure(summary->ci_high, high));
+    return text;
+}
+
 static void print_rows(const struct series *series, size_t count, const char *unit) {
     printf("%-8s %10s %23s %10s %10s %8s\n", unit, "median", "95 % interval", "minimum", "maximum",
            "samples");
     for (size_t i = 0; i < count; i++) {
         struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        char interval[80] = "(below 6 samples)", text[3][UNITS_FIGURE_TEXT];
-        if (summary.has_interval)
-            snprintf(interval, sizeof interval, "%s to %s",
-                     units_format_figure(summary.ci_low, text[0]),
-                     units_format_figure(summary.ci_high, text[1]));
+        char interval[SESSION_INTERVAL_TEXT], text[3][UNITS_FIGURE_TEXT];
         printf("%-8s %10s %23s %10s %10s %8zu\n", series[i].variant,
-               units_format_figure(summary.median, text[0]), interval,
+               units_format_figure(summary.median, text[0]), session_interval(&summary, interval),
                units_format_figure(summary.minimum, text[1]),
                units_format_figure(series[i].sorted[series[i].count - 1], text[2]),
                summary.samples);

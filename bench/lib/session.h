@@ -10,6 +10,7 @@
 #include "options.h"
 #include "placement.h"
 #include "series.h"
+#include "stats.h"
 
 /* Exit statuses: design.md, section 2. */
 enum { SESSION_MEASURED = 0, SESSION_NOT_MEASURED = 1, SESSION_BAD_USAGE = 2 };
@@ -79,5 +80,10 @@ struct placement_verdict session_judge(const struct session *session,
  * status. */
 int session_report(const struct session *session, const struct series *series, size_t count,
                    struct placement_verdict placement);
+
+#define SESSION_INTERVAL_TEXT 80
+
+/* A median's interval as tables show it: "LOW to HIGH", or that it has none; returns text. */
+const char *session_interval(const struct stats_summary *summary, char text[SESSION_INTERVAL_TEXT]);
 
 #endif
