@@ -151,7 +151,7 @@ derive() {
     "$python" "$parts/topology.py" --arch "$arch" ${pace:+"--pace=$pace"} "$@" -- "$topology"
 }
 
-# Sets qemu, kernel, busybox, and guest_root and guest_path, where the guest's programs are. For arm64 also tree,
+# Sets qemu, qemu_major, kernel, busybox, and guest_root and guest_path, where the guest's programs are. For arm64 also tree,
 # what it sees as this project's folder.
 find_tools() {
     local tool programs group=vm version=$kernel_version
@@ -166,7 +166,8 @@ find_tools() {
     for tool in "$qemu" cpio $([ "$arch" != amd64 ] || echo busybox); do
         command -v "$tool" >/dev/null || fail "$tool is not installed; install it with: harness/setup.sh $group"
     done
-    [[ $(qemu_major 2>/dev/null) =~ ^[0-9]+$ ]] || fail "'$qemu' does not say its version, as QEMU does"
+    qemu_major=$("$qemu" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\)\..*/\1/p') || true
+    [ -n "$qemu_major" ] || fail "'$qemu' does not say its version, as QEMU does"
     kernel=$("$parts/kernel.sh" --arch "$arch" ${kernel_version:+"$kernel_version"}) || exit 125
     guest_root=/ guest_path=$PATH tree=''
     if [ "$arch" = arm64 ]; then
@@ -209,15 +210,16 @@ make_initramfs() {
     chmod 755 "$folder/init"
     cp -r "$kernel/modules" "$folder/vm/modules"
     printf '%s\n' "${ports[@]}" >"$folder/vm/ports"
-    # What would be hidden by the guest's own empty folders.
-    {
-        git -C "$PWD" rev-parse --show-toplevel 2>/dev/null || true
-        echo "$root"
-        pwd -P
-    } | grep -E '^/(tmp|run|var/tmp)/.' | awk '!seen[$0]++' >"$folder/vm/folders" || true
     if [ -n "$tree" ]; then
         echo "$root" >"$folder/vm/tree"
         : >"$folder/vm/folders"
+    else
+        # What would be hidden by the guest's own empty folders.
+        {
+            git -C "$PWD" rev-parse --show-toplevel 2>/dev/null || true
+            echo "$root"
+            pwd -P
+        } | awk '/^\/(tmp|run|var\/tmp)\/./ && !seen[$0]++' >"$folder/vm/folders"
     fi
     printf '%s\n' "${shares[@]}" >"$folder/vm/shares"
     echo "$interactive" >"$folder/vm/interactive"
@@ -272,13 +274,9 @@ make_arguments() {
     for i in "${!shares[@]}"; do
         arguments+=(-virtfs "$(share "${shares[i]}" "share$i" '')")
     done
-    [ "$paced$counted" = 00 ] || derive --table --qemu-major "$(qemu_major)" >"$session/machine"
+    [ "$paced$counted" = 00 ] || derive --table --qemu-major "$qemu_major" >"$session/machine"
     [ "$paced" -eq 0 ] || add_plugin pace "$session_listed"
     [ "$counted" -eq 0 ] || add_plugin count "$session_listed"
-}
-
-qemu_major() {
-    "$qemu" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p'
 }
 
 # Builds and names a plugin. Each version of QEMU's plugin interface is refused by the emulators of the other.
@@ -288,7 +286,7 @@ add_plugin() {
     [ "${cache_size: -1}" = K ] || kilobytes=$((kilobytes << 10))
     command -v "${CC:-gcc}" >/dev/null || fail "${CC:-gcc} is not installed; install it with: harness/setup.sh"
     "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
-        -DPLUGIN_VERSION=$(($(qemu_major) >= 9 ? 2 : 1)) -o "$session/$1.so" "$parts/plugin/$1.c" ||
+        -DPLUGIN_VERSION=$((qemu_major >= 9 ? 2 : 1)) -o "$session/$1.so" "$parts/plugin/$1.c" ||
         fail "cannot build the plugin '$1'"
     arguments+=(-plugin "$2/$1.so,machine=$2/machine,report=$2/$1.csv,cache_bytes=$((kilobytes << 10))")
 }

@@ -13,6 +13,24 @@ mkdir -p "$cache" 2>/dev/null || die "cannot make the folder '$cache'; XDG_CACHE
 work=$(mktemp -d "$cache/unpacking.XXXXXX" 2>/dev/null) || die "cannot write to '$cache'"
 trap 'rm -rf "$work"' EXIT
 
+# Sets arch, from --arch amd64|arm64 (default amd64), and arguments, what comes after it. $1: how many those may
+# be, $2: their names in the usage; the rest: the script's own arguments.
+read_arguments() {
+    local most=$1 names=$2
+    shift 2
+    arch=amd64
+    if [ "${1:-}" = --arch ]; then
+        arch=${2:-}
+        shift $(($# < 2 ? 1 : 2))
+    fi
+    [[ $arch =~ ^(amd64|arm64)$ && $# -le $most ]] || {
+        echo "Usage: ${0##*/} [--arch amd64|arm64]$names" >&2
+        exit 2
+    }
+    # shellcheck disable=SC2034 # for the script
+    arguments=("$@")
+}
+
 # $1: folder.
 checksums() {
     (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum)

@@ -6,15 +6,10 @@ set -euo pipefail
 what="QEMU 10"
 # shellcheck source=harness/lab/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
-arch=amd64
-if [ "${1:-}" = --arch ]; then
-    arch=${2:-}
-    shift $(($# < 2 ? 1 : 2))
-fi
-case "$arch:$#" in
-amd64:0) package=qemu-system-x86 program=qemu-system-x86_64 ;;
-arm64:0) package=qemu-system-arm program=qemu-system-aarch64 ;;
-*) echo "Usage: ${0##*/} [--arch amd64|arm64]" >&2 && exit 2 ;;
+read_arguments 0 "" "$@"
+case $arch in
+amd64) package=qemu-system-x86 program=qemu-system-x86_64 ;;
+arm64) package=qemu-system-arm program=qemu-system-aarch64 ;;
 esac
 
 # The major version of a QEMU, or nothing.

@@ -8,16 +8,8 @@ set -euo pipefail
 what="guest kernel"
 # shellcheck source=harness/lab/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
-arch=amd64
-if [ "${1:-}" = --arch ]; then
-    arch=${2:-}
-    shift $(($# < 2 ? 1 : 2))
-fi
-case "$arch:$#" in
-amd64:[01] | arm64:[01]) ;;
-*) echo "Usage: ${0##*/} [--arch amd64|arm64] [VERSION]" >&2 && exit 2 ;;
-esac
-version=${1:-}
+read_arguments 1 " [VERSION]" "$@"
+version=${arguments[0]:-}
 [[ -z $version || $version =~ ^[0-9]+\.[0-9]+$ ]] || die "'$version' is no version such as 6.1 or 6.12"
 [ -n "${NUMA_LAB_KERNEL:-}" ] || [ -z "${NUMA_LAB_MODULES:-}" ] || die "NUMA_LAB_MODULES needs NUMA_LAB_KERNEL"
 hint="or name your own: NUMA_LAB_KERNEL=/path/vmlinuz NUMA_LAB_MODULES=/lib/modules/VERSION"
