@@ -96,10 +96,10 @@ parse_options() {
 }
 
 check_options() {
-    local file
+    local seconds
     : "${timeout_s:=$([ ${#command_line[@]} -eq 0 ] && [ -t 0 ] && echo 999999 || echo 3600)}"
-    for file in "$timeout_s" "$boot_timeout_s"; do
-        [[ $file =~ ^[1-9][0-9]{0,5}$ ]] || bad_usage "'$file' is no number of seconds"
+    for seconds in "--timeout $timeout_s" "--boot-timeout $boot_timeout_s"; do
+        [[ ${seconds#* } =~ ^[1-9][0-9]{0,5}$ ]] || bad_usage "${seconds%% *} '${seconds#* }' is no number of seconds"
     done
     [[ -z $kernel_version || $kernel_version =~ ^[0-9]+\.[0-9]+$ ]] ||
         bad_usage "--kernel '$kernel_version': accepted is a version such as 6.1 or 6.12"
