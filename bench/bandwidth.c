@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "crew.h"
 #include "placement.h"
 #include "session.h"
@@ -50,12 +49,14 @@ struct worker {
     size_t count; /* elements of the slice */
     int node;     /* of the CPU it is pinned to */
     struct placement_tally placement;
-    uint64_t started_ns, ended_ns;
+    unsigned cpu; /* it is pinned to */
+    struct watch_reading before, after;
     double sum;
 };
 
 struct team {
     struct crew crew;
+    const struct watch *watch;
     const struct memory_source *source;
     struct worker *workers; /* one a member of the crew */
     /* Of run: */
@@ -86,25 +87,39 @@ static void ask(void *context, size_t member) {
 static void run(void *context, size_t member) {
     struct team *team = context;
     struct worker *worker = &team->workers[member];
-    worker->started_ns = clock_ns();
+    watch_read(&worker->before);
     for (uint64_t pass = 0; pass < team->passes; pass++)
         worker->sum = team->kernel->run(&worker->slice, worker->count);
-    worker->ended_ns = clock_ns();
+    watch_read(&worker->after);
 }
 
-/* Has every worker run the kernel; returns ns from the first start to the last end. */
-static uint64_t team_time(struct team *team, const struct stream_kernel *kernel, uint64_t passes) {
+/* What a run took, and the worst that happened to a worker in it. */
+struct run_time {
+    uint64_t elapsed_ns; /* from the first start to the last end */
+    enum disturbance disturbed;
+};
+
+/* Has every worker run the kernel. */
+static struct run_time team_time(struct team *team, const struct stream_kernel *kernel,
+                                 uint64_t passes) {
     team->kernel = kernel;
     team->passes = passes;
     crew_do(&team->crew, run, team);
-    uint64_t first = team->workers[0].started_ns, last = team->workers[0].ended_ns;
-    for (size_t i = 1; i < team->crew.size; i++) {
-        if (team->workers[i].started_ns < first)
-            first = team->workers[i].started_ns;
-        if (team->workers[i].ended_ns > last)
-            last = team->workers[i].ended_ns;
+    uint64_t first_ns = UINT64_MAX, last_ns = 0;
+    struct run_time time = {.disturbed = UNDISTURBED};
+    for (size_t i = 0; i < team->crew.size; i++) {
+        const struct worker *worker = &team->workers[i];
+        if (worker->before.raw_ns < first_ns)
+            first_ns = worker->before.raw_ns;
+        if (worker->after.raw_ns > last_ns)
+            last_ns = worker->after.raw_ns;
+        enum disturbance disturbed =
+            watch_compare(team->watch, &worker->before, &worker->after, worker->cpu);
+        if (disturbed > time.disturbed)
+            time.disturbed = disturbed;
     }
-    return last - first;
+    time.elapsed_ns = last_ns - first_ns;
+    return time;
 }
 
 static struct placement_tally team_ask(struct team *team) {
@@ -120,7 +135,7 @@ static struct placement_tally team_ask(struct team *team) {
 static int team_start(struct team *team, const struct session *session, const struct cut *cut,
                       const struct stream_arrays *arrays) {
     size_t size = session->threads.value;
-    *team = (struct team){.source = &session->source};
+    *team = (struct team){.source = &session->source, .watch = &session->watch};
     team->workers = calloc(size, sizeof *team->workers);
     if (team->workers == NULL)
         return ENOMEM;
@@ -129,6 +144,7 @@ static int team_start(struct team *team, const struct session *session, const st
         team->workers[i] = (struct worker){
             .slice = {arrays->a + first, arrays->b + first, arrays->c + first},
             .count = cut->slice_bytes / sizeof(double),
+            .cpu = session->cpus[i],
         };
     }
     return crew_start(&team->crew, session->topology, session->cpus, size);
@@ -137,13 +153,14 @@ static int team_start(struct team *team, const struct session *session, const st
 /* Times `*passes` passes, and more of them when those took less than a sample must: the first count
  * comes from one pass, which is cold and may have been interrupted. A pass leaves what it finds
  * when run again, so repeating it keeps the result known. */
-static uint64_t time_sample(struct team *team, const struct stream_kernel *kernel, uint64_t min_ns,
-                            uint64_t *passes) {
+static struct run_time time_sample(struct team *team, const struct stream_kernel *kernel,
+                                   uint64_t min_ns, uint64_t *passes) {
     for (;;) {
-        uint64_t elapsed_ns = team_time(team, kernel, *passes);
-        if (elapsed_ns >= min_ns)
-            return elapsed_ns;
-        uint64_t missing = *passes * (min_ns - elapsed_ns) / (elapsed_ns > 0 ? elapsed_ns : 1);
+        struct run_time time = team_time(team, kernel, *passes);
+        if (time.elapsed_ns >= min_ns)
+            return time;
+        uint64_t missing =
+            *passes * (min_ns - time.elapsed_ns) / (time.elapsed_ns > 0 ? time.elapsed_ns : 1);
         *passes += missing + missing / 8 + 1;
     }
 }
@@ -153,12 +170,12 @@ static uint64_t time_sample(struct team *team, const struct stream_kernel *kerne
 static size_t take_samples(const struct session *session, struct team *team,
                            struct series series[STREAM_KERNELS]) {
     uint64_t passes[STREAM_KERNELS];
-    uint64_t min_ns = session->min_sample_ms.value * 1000000;
+    uint64_t min_ns = session_min_sample_ns(session);
     size_t elements = 0, rounds = 1;
     for (size_t i = 0; i < team->crew.size; i++)
         elements += team->workers[i].count;
     for (size_t k = 0; k < STREAM_KERNELS; k++) {
-        uint64_t pass_ns = team_time(team, &stream_kernels[k], 1);
+        uint64_t pass_ns = team_time(team, &stream_kernels[k], 1).elapsed_ns;
         passes[k] = min_ns / (pass_ns > 0 ? pass_ns : 1) + 1;
         series[k].variant = stream_kernels[k].name;
     }
@@ -166,12 +183,14 @@ static size_t take_samples(const struct session *session, struct team *team,
         enough = true;
         for (size_t k = 0; k < STREAM_KERNELS; k++) {
             const struct stream_kernel *kernel = &stream_kernels[k];
-            time_t started_at = time(NULL);
-            uint64_t elapsed_ns = time_sample(team, kernel, min_ns, &passes[k]);
+            struct sample sample = {.started_at = time(NULL)};
+            struct run_time run_time = time_sample(team, kernel, min_ns, &passes[k]);
             double bytes = (double)(kernel->bytes_read + kernel->bytes_written) * (double)elements *
                            (double)passes[k];
-            series_add(&series[k], bytes / (double)elapsed_ns, started_at); /* B/ns = GB/s */
-            enough = enough && series_enough(&series[k], session->samples.value);
+            sample.value = bytes / (double)run_time.elapsed_ns; /* B/ns = GB/s */
+            sample.disturbed = run_time.disturbed;
+            series_add(&series[k], &sample);
+            enough = enough && session_enough(session, &series[k]);
         }
     }
     return rounds;

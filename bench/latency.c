@@ -5,6 +5,7 @@
 #include "placement.h"
 #include "ring.h"
 #include "session.h"
+#include "warmup.h"
 
 /* Loads between two looks at the clock: some 0.2 to 1 ms on a real machine, where a look costs
  * 30 ns, and 10 ms in an emulator that takes 2 us a load. */
@@ -70,11 +71,18 @@ static int measure(struct session *session, void *memory) {
     }
 
     static struct series series = {.variant = "random"};
-    uint64_t min_ns = session->min_sample_ms.value * 1000000;
-    take_sample(&at, min_ns); /* warm-up: clock frequency, and the caches that asking disturbed */
-    while (!series_enough(&series, session->samples.value)) {
-        time_t started_at = time(NULL);
-        series_add(&series, take_sample(&at, min_ns), started_at);
+    struct warmup warmup = {0};
+    while (!warmup_add(&warmup, take_sample(&at, session_warmup_ns(session)),
+                       session->precision.fraction))
+        continue;
+    while (!session_enough(session, &series)) {
+        struct sample sample = {.started_at = time(NULL)};
+        struct watch_reading earlier, later;
+        watch_read(&earlier);
+        sample.value = take_sample(&at, session_min_sample_ns(session));
+        watch_read(&later);
+        sample.disturbed = watch_compare(&session->watch, &earlier, &later, session->cpus[0]);
+        series_add(&series, &sample);
     }
     /* The use of the last load's result: without one the compiler may drop them all. */
     if ((uintptr_t)at - (uintptr_t)memory >= size_bytes) {

@@ -168,19 +168,27 @@ static bool calibrate(struct bench *bench, uint64_t min_ns) {
 
 /* The step's samples; false when an injector does not come to run. */
 static bool probe(struct bench *bench) {
-    uint64_t min_ns = bench->session->min_sample_ms.value * 1000000;
+    uint64_t min_ns = session_min_sample_ns(bench->session);
     struct spans_summary sample;
     /* Until threads run, queues are full and the processor's clock is up. */
     if (!next_sample(bench, min_ns / 4, &sample))
         return false;
     if (bench->latency == NULL)
         return calibrate(bench, min_ns);
-    while (!series_enough(bench->latency, bench->session->samples.value)) {
-        time_t started_at = time(NULL);
+    while (!session_enough(bench->session, bench->latency)) {
+        struct sample latency = {.started_at = time(NULL)};
+        struct watch_reading before, after;
+        watch_read(&before);
         if (!next_sample(bench, min_ns, &sample))
             return false;
-        series_add(bench->latency, sample.latency_ns, started_at);
-        series_add(bench->bandwidth, sample.bandwidth, started_at);
+        watch_read(&after);
+        latency.value = sample.latency_ns;
+        latency.disturbed =
+            watch_compare(&bench->session->watch, &before, &after, bench->session->cpus[0]);
+        struct sample bandwidth = latency;
+        bandwidth.value = sample.bandwidth;
+        series_add(bench->latency, &latency);
+        series_add(bench->bandwidth, &bandwidth);
     }
     return true;
 }
@@ -240,7 +248,8 @@ static void take_steps(struct bench *bench, struct series series[SERIES]) {
     }
     do_step(bench, &steps[0], &series[0], &series[STEPS]);
     do_step(bench, &steps[STEPS - 1], NULL, NULL);
-    struct stats_summary idle = stats_summarise(series[0].sorted, series[0].count);
+    series_settle(&series[0]);
+    struct stats_summary idle = series_summary(&series[0]);
     bench->burst = inject_burst(idle.median, bench->lines_per_ns);
     for (size_t i = 1; i < STEPS; i++)
         do_step(bench, &steps[i], &series[i], &series[STEPS + i]);
@@ -249,8 +258,8 @@ static void take_steps(struct bench *bench, struct series series[SERIES]) {
 static struct knee_point step_point(const struct series series[SERIES], size_t step) {
     const struct series *latency = &series[step], *bandwidth = &series[STEPS + step];
     return (struct knee_point){
-        .bandwidth = stats_summarise(bandwidth->sorted, bandwidth->count).median,
-        .latency = stats_summarise(latency->sorted, latency->count).median,
+        .bandwidth = series_summary(bandwidth).median,
+        .latency = series_summary(latency).median,
     };
 }
 
@@ -258,6 +267,8 @@ static struct knee_point step_point(const struct series series[SERIES], size_t s
 static size_t add_knee(const struct session *session, struct series series[SERIES]) {
     struct knee_point points[STEPS];
     double bandwidth;
+    for (size_t i = 0; i < SERIES - 1; i++)
+        series_settle(&series[i]);
     for (size_t i = 0; i < STEPS; i++)
         points[i] = step_point(series, i);
     if (!knee_find(points, STEPS, &bandwidth)) {
@@ -272,7 +283,7 @@ static size_t add_knee(const struct session *session, struct series series[SERIE
     knee->variant = "x1.5";
     knee->metric = "knee";
     knee->unit = "GB/s";
-    series_add(knee, bandwidth, time(NULL));
+    series_add(knee, &(struct sample){.value = bandwidth, .started_at = time(NULL)});
     return SERIES;
 }
 
@@ -282,7 +293,7 @@ static void print_rows(const struct session *session, const struct series *serie
     printf("%-8s %10s %10s %23s %10s %8s\n", "rate", "GB/s", "ns", "95 % interval", "minimum",
            "samples");
     for (size_t i = 0; i < STEPS; i++) {
-        struct stats_summary latency = stats_summarise(series[i].sorted, series[i].count);
+        struct stats_summary latency = series_summary(&series[i]);
         char interval[SESSION_INTERVAL_TEXT], text[3][UNITS_FIGURE_TEXT];
         printf("%-8s %10s %10s %23s %10s %8zu\n", series[i].variant,
                units_format_figure(step_point(series, i).bandwidth, text[0]),
@@ -292,7 +303,7 @@ static void print_rows(const struct session *session, const struct series *serie
     char knee[UNITS_FIGURE_TEXT];
     if (count == SERIES)
         printf("knee: %s GB/s, where latency is %.1f x idle\n",
-               units_format_figure(series[SERIES - 1].values[0], knee), KNEE_RISE);
+               units_format_figure(series[SERIES - 1].taken[0].value, knee), KNEE_RISE);
     else
         printf("knee: none, latency stays below %.1f x idle\n", KNEE_RISE);
 }

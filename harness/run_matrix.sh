@@ -17,7 +17,7 @@ What to measure
   --all-cpus         every allowed CPU
   --mem-nodes LIST   these memory nodes, e.g. 0,2          (default every node with memory)
   --size SIZE        bytes a benchmark works on, e.g. 64M  (default the benchmark's own)
-  --samples N        most samples a command takes, 1 to 1000              (default the benchmark's own)
+  --max-samples N    most samples a command takes, 1 to 1000              (default the benchmark's own)
   --min-sample-ms MS shortest sample in milliseconds, 1 to 60000          (default the benchmark's own)
 How
   --rounds N         passes over all cells, each in its own random order  (default 3)
@@ -49,7 +49,7 @@ bad_value() { # option, value, what is accepted
 root=$(readlink -f -- "${BASH_SOURCE[0]}")
 root=${root%/harness/*} # not $(dirname ...), which would drop a line end from the folder's name
 bench=latency,bandwidth rounds=3 timeout=300 seed=$((SRANDOM % 1000000000))
-size='' samples='' min_sample_ms='' cpus='' mem_nodes='' out='' resume='' all_cpus=0 dry_run=0 pictures=1 sweep_option=''
+size='' max_samples='' min_sample_ms='' cpus='' mem_nodes='' out='' resume='' all_cpus=0 dry_run=0 pictures=1 sweep_option=''
 
 parse_options() {
     local option value
@@ -77,7 +77,7 @@ parse_options() {
         --dry-run) dry_run=1 && continue ;;
         --all-cpus) all_cpus=1 && continue ;;
         --no-pictures) pictures=0 && continue ;;
-        --bench | --cpus | --mem-nodes | --size | --samples | --min-sample-ms | --rounds | --seed | --timeout | --out | --resume) ;;
+        --bench | --cpus | --mem-nodes | --size | --max-samples | --min-sample-ms | --rounds | --seed | --timeout | --out | --resume) ;;
         *) die "unknown option or argument '$option'; see harness/run_matrix.sh --help" 2 ;;
         esac
         [ $# -gt 0 ] || die "$option needs a value" 2
@@ -106,7 +106,7 @@ set_option() {
     --cpus) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,8-9' && cpus=$2 ;;
     --mem-nodes) matches "$list" "$2" || bad_value "$1" "$2" 'a list such as 0,2-3' && mem_nodes=$2 ;;
     --size) matches '[1-9][0-9]{0,14}[KMGkmg]?' "$2" || bad_value "$1" "$2" 'bytes, or with K, M or G (1024-based)' && size=$2 ;;
-    --samples) in_range "$2" 1000 || bad_value "$1" "$2" 'a whole number from 1 to 1000' && samples=$2 ;;
+    --max-samples) in_range "$2" 1000 || bad_value "$1" "$2" 'a whole number from 1 to 1000' && max_samples=$2 ;;
     --min-sample-ms) in_range "$2" 60000 || bad_value "$1" "$2" 'a whole number from 1 to 60000' && min_sample_ms=$2 ;;
     --rounds) matches "$number" "$2" || bad_value "$1" "$2" 'a whole number of at least 1' && rounds=$2 ;;
     --seed) matches '[0-9]{1,9}' "$2" || bad_value "$1" "$2" 'a whole number of at most 9 digits' && seed=$((10#$2)) ;;
@@ -184,7 +184,7 @@ sys.exit(run_main("run_matrix.sh", main))' "$root/harness" "$@" --root "$root" -
 prepare() {
     local options=(--bench "$bench" --rounds "$rounds" --seed "$seed" --timeout "$timeout")
     [ -z "$size" ] || options+=(--size "$size")
-    [ -z "$samples" ] || options+=(--samples "$samples")
+    [ -z "$max_samples" ] || options+=(--max-samples "$max_samples")
     [ -z "$min_sample_ms" ] || options+=(--min-sample-ms "$min_sample_ms")
     [ -z "$cpus" ] || options+=(--cpus "$cpus")
     [ -z "$mem_nodes" ] || options+=(--mem-nodes "$mem_nodes")

@@ -9,6 +9,7 @@
 
 static bool read_value(const struct option_row *row, const char *text, char error[OPTIONS_ERROR]) {
     uint64_t value = 0;
+    double percent = 0;
     char least[UNITS_SIZE_TEXT], most[UNITS_SIZE_TEXT];
     switch (row->kind) {
     case OPTION_FLAG:
@@ -34,8 +35,17 @@ static bool read_value(const struct option_row *row, const char *text, char erro
             return false;
         }
         break;
+    case OPTION_PERCENT:
+        if (!units_parse_decimal(text, &percent) || percent < 0.01 || percent > 100) {
+            snprintf(error, OPTIONS_ERROR,
+                     "--%s: '%.40s' is not accepted; a percentage from 0.01 to 100 is", row->name,
+                     text);
+            return false;
+        }
+        break;
     }
-    *row->value = (struct option_value){.given = true, .value = value, .text = text};
+    *row->value = (struct option_value){
+        .given = true, .value = value, .fraction = percent / 100, .text = text};
     return true;
 }
 

@@ -8,15 +8,17 @@
 #include <stdio.h>
 
 enum option_kind {
-    OPTION_FLAG,  /* takes no value */
-    OPTION_COUNT, /* a whole number */
-    OPTION_SIZE,  /* bytes, with K, M or G */
-    OPTION_TEXT,  /* anything: the program reads it */
+    OPTION_FLAG,    /* takes no value */
+    OPTION_COUNT,   /* a whole number */
+    OPTION_SIZE,    /* bytes, with K, M or G */
+    OPTION_PERCENT, /* a number such as 1 or 0.5, from 0.01 to 100 */
+    OPTION_TEXT,    /* anything: the program reads it */
 };
 
 struct option_value {
     bool given;
     uint64_t value;   /* of COUNT and SIZE; what stands here before parsing is the default */
+    double fraction;  /* of PERCENT: 0.01 for "1" */
     const char *text; /* of TEXT */
 };
 
@@ -29,7 +31,7 @@ struct option_row {
     struct option_value *value;
 };
 
-#define OPTIONS_MAX   16
+#define OPTIONS_MAX   24
 #define OPTIONS_ERROR 256
 
 /* Reads argv into the rows' values; the last of a repeated option counts. "-h" is "--help" when a

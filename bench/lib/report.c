@@ -3,6 +3,7 @@
 #endif
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,35 +13,141 @@
 #include "stats.h"
 #include "units.h"
 
+/* How far an interval may reach before the figure is called noisy. */
+static bool is_noisy(const struct session *session, const struct stats_summary *summary) {
+    return summary->has_interval && stats_spread(summary) > session->precision.fraction;
+}
+
+/* What a reader has to know of all samples of a series, the worst first. */
+static const char *series_status(const struct session *session, const struct series *series,
+                                 const struct stats_summary *summary,
+                                 struct placement_verdict placement, const char **reason) {
+    *reason = "";
+    if (placement.status == PLACEMENT_FAILED) {
+        *reason = "pages are not on the node asked for";
+        return "misplaced";
+    }
+    if (session->cached[0] != '\0') {
+        *reason = session->cached;
+        return "cached";
+    }
+    if (is_noisy(session, summary) || strcmp(series_stopped_by(series, 0), "disturbed") == 0) {
+        *reason = is_noisy(session, summary) ? "the interval is wider than asked for"
+                                             : "too few undisturbed samples: marked ones count";
+        return "noisy";
+    }
+    return "ok";
+}
+
+static struct placement_verdict placement_of(const struct series *series,
+                                             struct placement_verdict placement) {
+    return series->placement != NULL ? *series->placement : placement;
+}
+
+static struct samples_row common_row(const struct session *session, const char *host) {
+    const struct series_other none = SERIES_NO_OTHER;
+    return (struct samples_row){
+        .host = host,
+        .bench = session->program->name,
+        .metric = session->program->metric,
+        .unit = session->program->unit,
+        .cpu = session->cpus[0],
+        .cpu_node = session->cpu_node,
+        .mem_node = session->source.node,
+        .allocator = session->source.allocator,
+        .policy = session->source.policy,
+        .pages = session->source.pages,
+        .threads = (unsigned)session->threads.value,
+        .size_bytes = session->size.value,
+        .other_cpu = none.cpu,
+        .other_cpu_node = none.cpu_node,
+        .other_mem_node = none.mem_node,
+        .pages_on_nodes = session->pages_on_nodes,
+        .proof = session->proof,
+    };
+}
+
+/* What is the series' own in place of the session's. */
+static void set_labels(struct samples_row *row, const struct series *series) {
+    row->variant = series->variant;
+    row->isa = series->isa;
+    if (series->metric != NULL)
+        row->metric = series->metric;
+    if (series->unit != NULL)
+        row->unit = series->unit;
+    if (series->cpu != NULL) {
+        row->cpu = *series->cpu;
+        row->cpu_node = series->cpu_node;
+    }
+    if (series->mem_node != NULL)
+        row->mem_node = *series->mem_node;
+    if (series->other != NULL) {
+        row->other_cpu = series->other->cpu;
+        row->other_cpu_node = series->other->cpu_node;
+        row->other_mem_node = series->other->mem_node;
+    }
+    if (series->threads != 0)
+        row->threads = series->threads;
+    if (series->size_bytes != 0)
+        row->size_bytes = series->size_bytes;
+    if (series->pages != NULL)
+        row->pages = series->pages;
+    if (series->proof != NULL)
+        row->proof = series->proof;
+}
+
+static void print_series(const struct session *session, const struct series *series,
+                         struct samples_row row, struct placement_verdict placement) {
+    struct stats_summary summary = series_summary(series);
+    set_labels(&row, series);
+    row.placement = placement_of(series, placement);
+    row.status = series_status(session, series, &summary, row.placement, &row.reason);
+    row.stopped_by = series_stopped_by(series, session->precision.fraction);
+    if (summary.has_interval) {
+        row.ci_low = summary.ci_low;
+        row.ci_high = summary.ci_high;
+        row.spread = stats_spread(&summary);
+    }
+    for (size_t i = 0; i < series->count; i++) {
+        const struct sample *sample = &series->taken[i];
+        row.value = sample->value;
+        row.write_allocate = sample->value * series->write_allocate;
+        row.at_controller = sample->at_controller;
+        row.started_at = sample->started_at;
+        row.disturbed = disturbance_name(sample->disturbed);
+        samples_write_row(stdout, &row);
+    }
+}
+
 static void print_csv(const struct session *session, const struct series *series, size_t count,
                       struct placement_verdict placement) {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     samples_write_header(stdout);
-    for (size_t i = 0; i < count; i++) {
-        const char *metric = series[i].metric, *unit = series[i].unit;
-        for (size_t sample = 0; sample < series[i].count; sample++) {
-            struct samples_row row = {
-                .host = host,
-                .bench = session->program->name,
-                .metric = metric != NULL ? metric : session->program->metric,
-                .unit = unit != NULL ? unit : session->program->unit,
-                .variant = series[i].variant,
-                .cpu = session->cpus[0],
-                .cpu_node = session->cpu_node,
-                .mem_node = session->source.node,
-                .allocator = session->source.allocator,
-                .policy = session->source.policy,
-                .pages = session->source.pages,
-                .threads = (unsigned)session->threads.value,
-                .size_bytes = session->size.value,
-                .value = series[i].values[sample],
-                .placement = placement,
-                .started_at = series[i].started_at[sample],
-            };
-            samples_write_row(stdout, &row);
-        }
+    for (size_t i = 0; i < count; i++)
+        print_series(session, &series[i], common_row(session, host), placement);
+}
+
+int session_fail(const struct session *session, const char *variant, const char *format, ...) {
+    char reason[512], host[256] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    session_say(session, "%s", reason);
+    if (session->csv.given) {
+        gethostname(host, sizeof host - 1);
+        struct samples_row row = common_row(session, host);
+        row.variant = variant;
+        row.placement.status = PLACEMENT_UNVERIFIED;
+        row.started_at = time(NULL);
+        row.status = "failed";
+        row.reason = reason;
+        samples_write_header(stdout);
+        samples_write_row(stdout, &row);
+        fflush(stdout);
     }
+    return SESSION_NOT_MEASURED;
 }
 
 /* Room for what expected_place writes; a longer list of nodes is cut. */
@@ -79,8 +186,10 @@ static void print_placement(const struct session *session, struct placement_verd
     printf("memory: %s, policy %s, pages %s; expected on %s: %s", source->allocator, source->policy,
            source->pages, expected_place(session, place), placement_status_name(placement.status));
     if (placement.status != PLACEMENT_UNVERIFIED)
-        printf(" (%.2f %% of pages)", 100 * placement.fraction);
+        printf(" (%.2f %% of pages; %s)", 100 * placement.fraction, session->pages_on_nodes);
     printf("\n");
+    if (session->proof[0] != '\0')
+        printf("proof: %s\n", session->proof);
 }
 
 const char *session_interval(const struct stats_summary *summary,
@@ -93,17 +202,30 @@ const char *session_interval(const struct stats_summary *summary,
     return text;
 }
 
+/* How many of the samples count, and how many are marked beside them: "18", "18 of 21". */
+static const char *samples_text(const struct series *series, char text[SESSION_INTERVAL_TEXT]) {
+    snprintf(text, SESSION_INTERVAL_TEXT, "%zu", series->undisturbed);
+    if (series->undisturbed < series->count)
+        snprintf(text, SESSION_INTERVAL_TEXT, "%zu of %zu", series->undisturbed, series->count);
+    return text;
+}
+
 static void print_rows(const struct series *series, size_t count, const char *unit) {
-    printf("%-8s %10s %23s %10s %10s %8s\n", unit, "median", "95 % interval", "minimum", "maximum",
-           "samples");
+    int width = (int)strlen(unit);
+    for (size_t i = 0; i < count; i++)
+        if ((int)strlen(series[i].variant) > width)
+            width = (int)strlen(series[i].variant);
+    printf("%-*s %10s %21s %10s %10s %9s\n", width, unit, "median", "95 % interval", "minimum",
+           "maximum", "samples");
     for (size_t i = 0; i < count; i++) {
-        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        char interval[SESSION_INTERVAL_TEXT], text[3][UNITS_FIGURE_TEXT];
-        printf("%-8s %10s %23s %10s %10s %8zu\n", series[i].variant,
+        struct stats_summary summary = series_summary(&series[i]);
+        char interval[SESSION_INTERVAL_TEXT], samples[SESSION_INTERVAL_TEXT];
+        char text[3][UNITS_FIGURE_TEXT];
+        printf("%-*s %10s %21s %10s %10s %9s\n", width, series[i].variant,
                units_format_figure(summary.median, text[0]), session_interval(&summary, interval),
                units_format_figure(summary.minimum, text[1]),
-               units_format_figure(series[i].sorted[series[i].count - 1], text[2]),
-               summary.samples);
+               units_format_figure(series[i].sorted[series[i].undisturbed - 1], text[2]),
+               samples_text(&series[i], samples));
     }
 }
 
@@ -117,7 +239,10 @@ static void print_table(const struct session *session, const struct series *seri
                session->threads.value == 1 ? "" : "s");
     if (session->program->arrays > 1)
         printf("%u arrays of ", session->program->arrays);
-    printf("%s bytes\n", units_format_size(session->size.value, size));
+    if (session->program->sizeless)
+        printf("%" PRIu64 " ms a sample\n", session->min_sample_ms.value);
+    else
+        printf("%s bytes\n", units_format_size(session->size.value, size));
     print_placement(session, placement);
     if (session->program->print_rows != NULL)
         session->program->print_rows(session, series, count);
@@ -146,10 +271,10 @@ static const char *series_name(const struct session *session, const struct serie
 static void warn_of_noise(const struct session *session, const struct series *series,
                           size_t count) {
     size_t noisy = 0, worst = 0;
-    double most = SERIES_SPREAD;
+    double most = 0;
     for (size_t i = 0; i < count; i++) {
-        struct stats_summary summary = stats_summarise(series[i].sorted, series[i].count);
-        if (!summary.has_interval || stats_spread(&summary) <= SERIES_SPREAD)
+        struct stats_summary summary = series_summary(&series[i]);
+        if (!is_noisy(session, &summary))
             continue;
         noisy++;
         if (stats_spread(&summary) > most) {
@@ -171,6 +296,39 @@ static void warn_of_noise(const struct session *session, const struct series *se
                     noisy, count, name, 100 * most);
 }
 
+/* One line, of the worst thing that happened. */
+static void warn_of_disturbance(const struct session *session, const struct series *series,
+                                size_t count) {
+    size_t samples = 0, marked = 0;
+    bool counted = false;
+    enum disturbance worst = UNDISTURBED;
+    for (size_t i = 0; i < count; i++) {
+        counted = counted || strcmp(series_stopped_by(&series[i], 0), "disturbed") == 0;
+        samples += series[i].count;
+        for (size_t k = 0; k < series[i].count; k++) {
+            marked += series[i].taken[k].disturbed != UNDISTURBED;
+            if (series[i].taken[k].disturbed > worst)
+                worst = series[i].taken[k].disturbed;
+        }
+    }
+    static const char *const meanings[] = {
+        [UNDISTURBED] = "",
+        [DISTURBED_FAULTED] = "page faults",
+        [DISTURBED_PREEMPTED] = "another program took the CPU",
+        [DISTURBED_MOVED] = "a thread was taken off its CPU",
+        [DISTURBED_CLOCK] = "a clock was set or is not even",
+    };
+    if (counted)
+        session_say(session,
+                    "warning: %zu of %zu samples were disturbed (the worst: %s), so many that they "
+                    "count",
+                    marked, samples, meanings[worst]);
+    else if (worst >= DISTURBED_MOVED)
+        session_say(session,
+                    "warning: %zu of %zu samples are left out as disturbed (the worst: %s)", marked,
+                    samples, meanings[worst]);
+}
+
 static void warn(const struct session *session, const struct series *series, size_t count,
                  struct placement_verdict placement) {
     char place[PLACE_TEXT];
@@ -184,10 +342,13 @@ static void warn(const struct session *session, const struct series *series, siz
         session_say(session, "warning: the kernel would not say where the pages are: %s",
                     strerror(placement.error));
     warn_of_noise(session, series, count);
+    warn_of_disturbance(session, series, count);
 }
 
-int session_report(const struct session *session, const struct series *series, size_t count,
+int session_report(const struct session *session, struct series *series, size_t count,
                    struct placement_verdict placement) {
+    for (size_t i = 0; i < count; i++)
+        series_settle(&series[i]);
     if (session->csv.given)
         print_csv(session, series, count, placement);
     else

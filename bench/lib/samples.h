@@ -17,9 +17,22 @@ struct samples_row {
     const char *allocator, *policy, *pages;
     unsigned threads;
     uint64_t size_bytes;
-    double value; /* in unit */
+    double value; /* in unit; 0, which no measurement is: there is none, and it is written empty */
     struct placement_verdict placement;
     time_t started_at;
+    /* Appended to design.md's columns. NULL, negative and 0 are written empty. */
+    const char *isa;       /* instruction set of the loop */
+    double write_allocate; /* the value with the lines that stores bring in first */
+    double at_controller;  /* the value as the memory controllers counted it */
+    int other_cpu, other_cpu_node, other_mem_node; /* the other side: struct series_other */
+    const char *pages_on_nodes;                    /* after timing: "N0=65536,N1=2" */
+    const char *disturbed;                         /* why the sample is left out of the median */
+    double ci_low, ci_high;                        /* of the median of all samples of the series */
+    double spread;          /* how far they reach from the median, as a fraction of it */
+    const char *stopped_by; /* what ended the sampling: series_stopped_by */
+    const char *proof;      /* what was checked of the memory, in words */
+    const char *status;     /* of the series: ok, noisy, cached, misplaced, failed */
+    const char *reason;     /* for any other status than ok */
 };
 
 void samples_write_header(FILE *out);

@@ -14,10 +14,13 @@
 #include "pages.h"
 #include "topology.h"
 #include "units.h"
+#include "warmup.h"
 
-/* Most samples when they will not settle, and the shortest sample. 100 ms is far above the clock's
+/* Most samples when they will not settle, how well the median is to be known, and the shortest
+ * sample: 100 ms is far above the clock's
  * resolution and a few scheduler ticks long, so that one interrupt is no outlier. */
-#define DEFAULT_SAMPLES       21
+#define DEFAULT_MAX_SAMPLES   21
+#define DEFAULT_PRECISION     0.01
 #define DEFAULT_MIN_SAMPLE_MS 100
 
 void session_say(const struct session *session, const char *format, ...) {
@@ -39,16 +42,12 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
     const struct option_row common[] = {
         {"cpu", "N", "logical CPU to measure from (default: the first that this process may use)",
          OPTION_COUNT, 0, INT32_MAX, &session->cpu},
-        {"node", "N",
-         "memory hand-placed on this node by libnuma, instead of malloc's placement\n"
-         "(the optimum to compare an allocator with)",
-         OPTION_COUNT, 0, PLACEMENT_NODES - 1, &session->node},
-        {"size", "SIZE", program->size_help, OPTION_SIZE, program->size_min_bytes,
-         program->size_max_bytes, &session->size},
-        {"samples", "N",
-         "most samples (default: 21); fewer are taken when the 95 % interval of their\n"
-         "median is within 1 % of it, but at least 6, the fewest that have such an interval",
-         OPTION_COUNT, 1, STATS_MAX_SAMPLES, &session->samples},
+        {"precision", "PERCENT",
+         "samples are taken until the 95 % interval of their median is within this of it\n"
+         "(default: 1), but at least 6, the fewest that have such an interval",
+         OPTION_PERCENT, 0, 0, &session->precision},
+        {"max-samples", "N", "and at most this many, disturbed ones included (default: 21)",
+         OPTION_COUNT, 1, STATS_MAX_SAMPLES, &session->max_samples},
         {"min-sample-ms", "MS", "shortest sample in milliseconds (default: 100)", OPTION_COUNT, 1,
          60000, &session->min_sample_ms},
         {"csv", NULL, "one row a sample on standard output, with a header", OPTION_FLAG, 0, 0,
@@ -73,8 +72,28 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
         0,
         INT32_MAX,
         &session->fill_cpu};
+    const struct option_row node = {
+        "node",
+        "N",
+        "memory hand-placed on this node by libnuma, instead of malloc's placement\n"
+        "(the optimum to compare an allocator with)",
+        OPTION_COUNT,
+        0,
+        PLACEMENT_NODES - 1,
+        &session->node};
+    const struct option_row size = {"size",
+                                    "SIZE",
+                                    program->size_help,
+                                    OPTION_SIZE,
+                                    program->size_min_bytes,
+                                    program->size_max_bytes,
+                                    &session->size};
     size_t count = sizeof common / sizeof common[0];
     memcpy(rows, common, sizeof common);
+    if (!program->nodeless)
+        rows[count++] = node;
+    if (!program->sizeless)
+        rows[count++] = size;
     if (program->threaded)
         rows[count++] = threads;
     if (program->fillable)
@@ -93,6 +112,9 @@ static void show_help(const struct session *session, const struct option_row *ro
         "asked where the pages are before and after (verified: 99.9 %% on the expected nodes,\n"
         "and on each of them its share, within 5 %% of all, under interleave and weighted).\n"
         "pages: what is in force of NUMA_ALLOC_PAGES; mixed where only some are of that size.\n"
+        "Time is CLOCK_MONOTONIC_RAW. A sample during which its thread was preempted, moved or\n"
+        "faulted, or for which clocks disagree, is marked (disturbed) and left out of the median;\n"
+        "they count only where fewer than 6 samples are unmarked (stopped_by: disturbed).\n"
         "Exit status: 0 measured, 1 could not measure, 2 bad usage.\n");
 }
 
@@ -245,6 +267,8 @@ static bool choose_memory(struct session *session, int *status) {
 /* The default is 4 x the last-level caches, STREAM's rule, so that few loads hit them. A node that
  * cannot hold it all would get the process killed, not an error. */
 static bool choose_size(struct session *session, int *status) {
+    if (session->program->sizeless)
+        return true;
     uint64_t cache_bytes = topology_cache_bytes(session->topology);
     if (!session->size.given) {
         session->size.value = session->program->size_default_bytes;
@@ -274,7 +298,8 @@ bool session_start(struct session *session, const struct session_program *progra
     *session = (struct session){
         .program = program,
         .threads.value = 1,
-        .samples.value = DEFAULT_SAMPLES,
+        .max_samples.value = DEFAULT_MAX_SAMPLES,
+        .precision.fraction = DEFAULT_PRECISION,
         .min_sample_ms.value = DEFAULT_MIN_SAMPLE_MS,
     };
     char error[OPTIONS_ERROR];
@@ -290,8 +315,10 @@ bool session_start(struct session *session, const struct session_program *progra
     if (!topology_open(&session->topology))
         return refuse(session, status, SESSION_NOT_MEASURED, "hwloc cannot read this machine");
     if (pin_to_cpu(session, status) && go_to_fill_cpu(session, status) &&
-        choose_memory(session, status) && choose_size(session, status))
+        choose_memory(session, status) && choose_size(session, status)) {
+        watch_calibrate(&session->watch);
         return true;
+    }
     session_end(session);
     return false;
 }
@@ -323,9 +350,21 @@ void session_look_at_pages(struct session *session, void *const *blocks, size_t 
     }
 }
 
-struct placement_verdict session_judge(const struct session *session,
+/* "N0=65536,N1=2" */
+static void list_pages(const struct placement_tally *tally, char text[SESSION_PROOF_TEXT]) {
+    size_t length = 0;
+    text[0] = '\0';
+    for (size_t node = 0; node < PLACEMENT_NODES && length < SESSION_PROOF_TEXT; node++)
+        if (tally->on_node[node] > 0)
+            length +=
+                (size_t)snprintf(text + length, SESSION_PROOF_TEXT - length, "%sN%zu=%" PRIu64,
+                                 length > 0 ? "," : "", node, tally->on_node[node]);
+}
+
+struct placement_verdict session_judge(struct session *session,
                                        const struct placement_tally *before,
                                        const struct placement_tally *after) {
+    list_pages(after, session->pages_on_nodes);
     uint64_t moved = placement_moved(before, after);
     if (moved > 0 && placement_balancing_is_on(PLACEMENT_BALANCING_FILE))
         session_say(session,
@@ -334,6 +373,18 @@ struct placement_verdict session_judge(const struct session *session,
                     moved, before->pages);
     const struct placement_expected *expected = &session->source.expected;
     return placement_worse(placement_judge(before, expected), placement_judge(after, expected));
+}
+
+uint64_t session_min_sample_ns(const struct session *session) {
+    return session->min_sample_ms.value * 1000000;
+}
+
+uint64_t session_warmup_ns(const struct session *session) {
+    return session_min_sample_ns(session) / WARMUP_PART;
+}
+
+bool session_enough(const struct session *session, const struct series *series) {
+    return series_enough(series, session->max_samples.value, session->precision.fraction);
 }
 
 void session_end(struct session *session) {

@@ -11,9 +11,13 @@
 #include "placement.h"
 #include "series.h"
 #include "stats.h"
+#include "watch.h"
 
 /* Exit statuses: design.md, section 2. */
 enum { SESSION_MEASURED = 0, SESSION_NOT_MEASURED = 1, SESSION_BAD_USAGE = 2 };
+
+/* Room for a proof in words; a longer one is cut. */
+#define SESSION_PROOF_TEXT 160
 
 struct session;
 
@@ -28,6 +32,8 @@ struct session_program {
     unsigned arrays;             /* blocks of --size that are allocated */
     bool threaded;               /* has --threads */
     bool fillable;               /* has --fill-cpu */
+    bool sizeless;               /* has no --size: it sizes its memory itself, or measures none */
+    bool nodeless; /* has no --node: it places its memory itself, or goes through all */
     /* Options that only this program has. */
     const struct option_row *own_options;
     size_t own_option_count;
@@ -37,12 +43,19 @@ struct session_program {
 
 struct session {
     const struct session_program *program;
-    struct option_value cpu, node, size, threads, fill_cpu, samples, min_sample_ms, csv, help;
+    struct option_value cpu, node, size, threads, fill_cpu, max_samples, precision, min_sample_ms;
+    struct option_value csv, help;
     hwloc_topology_t topology;
     hwloc_bitmap_t allowed; /* CPUs this process could use when it started: taskset's */
     unsigned *cpus;         /* to measure from, one a thread, threads.value of them */
     int cpu_node;           /* node of cpus[0], as the kernel says */
     struct memory_source source;
+    struct watch watch; /* to compare readings of a timed thread with */
+    /* What was checked of the memory, in words; empty: nothing. For the report. */
+    char proof[SESSION_PROOF_TEXT];
+    /* Why the figures are of caches, not of memory; empty: they are of memory, or meant to be. */
+    char cached[SESSION_PROOF_TEXT];
+    char pages_on_nodes[SESSION_PROOF_TEXT]; /* by session_judge */
 };
 
 /* Reads the options, pins the calling thread to its CPU, or to that of --fill-cpu until
@@ -72,13 +85,27 @@ void session_look_at_pages(struct session *session, void *const *blocks, size_t 
 
 /* The worse of both verdicts on the memory before and after timing. Says so when pages moved in
  * between and NUMA balancing is on. */
-struct placement_verdict session_judge(const struct session *session,
+struct placement_verdict session_judge(struct session *session,
                                        const struct placement_tally *before,
                                        const struct placement_tally *after);
 
-/* Writes the samples (CSV) or their summary to stdout and warnings to stderr. Returns the exit
- * status. */
-int session_report(const struct session *session, const struct series *series, size_t count,
+/* The shortest sample. */
+uint64_t session_min_sample_ns(const struct session *session);
+
+/* A warm-up's span, and how far its medians may differ. */
+uint64_t session_warmup_ns(const struct session *session);
+
+/* True when the series needs no more samples, by the session's options. */
+bool session_enough(const struct session *session, const struct series *series);
+
+/* Says on stderr why nothing was measured and, with --csv, writes a row of status failed with that
+ * reason. Returns SESSION_NOT_MEASURED. */
+int session_fail(const struct session *session, const char *variant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Settles the series, writes their samples (CSV) or their summary to stdout and warnings to stderr.
+ * Returns the exit status. */
+int session_report(const struct session *session, struct series *series, size_t count,
                    struct placement_verdict placement);
 
 #define SESSION_INTERVAL_TEXT 80

@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Most samples these functions take: 2^-n must stay a normal double. */
+/* Most samples these functions take. */
 #define STATS_MAX_SAMPLES 1000
 
-/* Fewest samples for which a 95 % interval of the median exists: with 5, even the whole range
- * covers the median with only 93.75 %; with 6, with 96.9 %. */
+/* Fewest samples for an interval. With fewer, even the whole range would hold the median of what
+ * they were drawn from with under 95 % (5 samples: 1 - 2/2^5 = 93.75 %). */
 #define STATS_MIN_SAMPLES 6
 
 struct stats_summary {
@@ -22,13 +22,16 @@ struct stats_summary {
 /* Inserts value into sorted[0..count), kept ascending; sorted has room for count + 1. */
 void stats_insert(double *sorted, size_t count, double value);
 
-/* The largest rank j (from 1) for which [x(j), x(n+1-j)] covers the median with at least 95 %, for
- * n <= STATS_MAX_SAMPLES samples; 0 when there is none. The number of samples below the median is
- * binomial(n, 1/2) whatever the distribution, so the interval misses with probability
- * 2 P(B <= j-1). Source: W. J. Conover, Practical Nonparametric Statistics, 3rd ed., 3.2. */
-size_t stats_median_rank(size_t samples);
+/* The rank (from 1) of the sample at which the bootstrap distribution of the order statistic
+ * `order` of `samples` samples reaches `probability`. A resample's order statistic is at most the
+ * j-th sample exactly when `order` or more of its draws are among the j smallest, and those are
+ * binomial(samples, j / samples): no resampling is needed. Source: A. D. Hutson and M. D. Ernst,
+ * "The exact bootstrap mean and variance of an L-estimator", J. R. Statist. Soc. B 62 (2000). */
+size_t stats_bootstrap_rank(size_t samples, size_t order, double probability);
 
-/* Summarises ascending samples; count from 1 to STATS_MAX_SAMPLES. */
+/* Summarises ascending samples; count from 1 to STATS_MAX_SAMPLES. The interval is the 95 %
+ * percentile bootstrap of the median, exact; for an even count, whose median is the mean of two
+ * samples, from the lower one's 2.5 % to the upper one's 97.5 %, which encloses the mean's. */
 struct stats_summary stats_summarise(const double *sorted, size_t count);
 
 /* How far the interval reaches from the median, as a fraction of it: 0.01 is "within 1 %".

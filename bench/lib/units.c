@@ -26,6 +26,25 @@ bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *v
     return true;
 }
 
+bool units_parse_decimal(const char *text, double *value) {
+    uint64_t whole, part = 0;
+    const char *end, *after;
+    if (!parse_digits(text, &whole, &end))
+        return false;
+    double scale = 1;
+    if (*end == '.') {
+        if (!parse_digits(end + 1, &part, &after))
+            return false;
+        for (const char *at = end + 1; at < after; at++)
+            scale *= 10;
+        end = after;
+    }
+    if (*end != '\0')
+        return false;
+    *value = (double)whole + (double)part / scale;
+    return true;
+}
+
 bool units_parse_size(const char *text, uint64_t *size_bytes) {
     uint64_t number;
     const char *end;

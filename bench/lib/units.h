@@ -14,6 +14,11 @@ bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *v
  * Returns false, and leaves *size_bytes alone, for anything else and for what overflows 64 bits. */
 bool units_parse_size(const char *text, uint64_t *size_bytes);
 
+/* Reads a decimal number such as "1" or "0.25": digits and at most one point between them, no sign,
+ * space or exponent, the same in every locale. Returns false, and leaves *value alone, for anything
+ * else. */
+bool units_parse_decimal(const char *text, double *value);
+
 /* Room for any size that units_format_size writes. */
 #define UNITS_SIZE_TEXT 24
 

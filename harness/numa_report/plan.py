@@ -70,7 +70,7 @@ def read(folder):
 
 def bench_options(asked):
     """The options for every benchmark, from a sweep's own as environment.json keeps them."""
-    return [word for name in ("size", "samples", "min_sample_ms") if asked.get(name) is not None
+    return [word for name in ("size", "max_samples", "min_sample_ms") if asked.get(name) is not None
             for word in ("--" + name.replace("_", "-"), str(asked[name]))]
 
 

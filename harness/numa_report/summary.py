@@ -1,5 +1,7 @@
 """matrix.csv: the samples of each cell as a median with its interval, a status and a penalty.
 
+* samples that the benchmark marked as disturbed (preempted, moved, faulted, a clock set) are left out, but for rounds
+  with fewer than 6 others, in which they count: the rule of bench/lib/series.h.
 * median: the median of the rounds' medians. A disturbed round takes more samples than a quiet one and would outweigh
   it if all samples were thrown together.
 * ci_low, ci_high: the 95 % percentile bootstrap of that median, rounds drawn first and samples within each then
@@ -34,6 +36,7 @@ from .topology import format_list
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 OUTLIER_Z = 3.5
+FEWEST_UNDISTURBED = 6
 MAD_TO_SIGMA = 1.4826
 NOISY_HALF_WIDTH = 0.05
 NOISY_ROUNDS = 0.10
@@ -63,12 +66,13 @@ def summarise_cell(group, failures=None):
     first = group[0]
     rounds = {}
     for row in group:
-        rounds.setdefault(row["round"], []).append(row["value"])
+        rounds.setdefault(row["round"], []).append(row)
+    rounds = {number: [row["value"] for row in undisturbed(rows)] for number, rows in rounds.items()}
     round_medians = [median(of_round) for of_round in rounds.values()]
     middle = median(round_medians)
     low, high = bootstrap_interval([numpy.array(of_round) for of_round in rounds.values()],
                                    seed=zlib.crc32(repr([first[name] for name in GROUP]).encode()))
-    values = numpy.array([row["value"] for row in group])
+    values = numpy.array([value for of_round in rounds.values() for value in of_round])
     mad = float(numpy.median(numpy.abs(values - middle)))
     fractions = [row["placed_fraction"] for row in group if row["placed_fraction"] is not None]
     placement = worst_placement(group)
@@ -84,6 +88,12 @@ def summarise_cell(group, failures=None):
         "started_at": min(row["started_at"] for row in group), "rounds": len(rounds),
         "reason": failures if failures else noise if status == "noisy" else "",
     }
+
+
+def undisturbed(rows):
+    """The samples of a round that count."""
+    left = [row for row in rows if not row.get("disturbed")]
+    return left if len(left) >= FEWEST_UNDISTURBED else rows
 
 
 def bootstrap_interval(rounds, seed):

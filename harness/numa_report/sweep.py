@@ -15,7 +15,7 @@ from .schema import BENCHES
 
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
              "./harness/run_matrix.sh --size 4M` shows it in a virtual two-node machine")
-OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "samples", "min_sample_ms", "timeout", "seed", "out",
+OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "max_samples", "min_sample_ms", "timeout", "seed", "out",
            "no_pictures")
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ def parse_arguments(arguments):
     prepare.add_argument("--seed", type=int, required=True)
     prepare.add_argument("--timeout", type=int, required=True)
     prepare.add_argument("--size")
-    prepare.add_argument("--samples", type=int)
+    prepare.add_argument("--max-samples", type=int)
     prepare.add_argument("--min-sample-ms", type=int)
     prepare.add_argument("--cpus")
     prepare.add_argument("--all-cpus", action="store_true")
@@ -164,7 +164,7 @@ def resume(options):
 def readable(asked):
     size = asked.get("size")
     return (is_count(asked.get("timeout")) and (size is None or isinstance(size, str) and SIZE.fullmatch(size))
-            and all(asked.get(name) is None or is_count(asked[name]) for name in ("samples", "min_sample_ms")))
+            and all(asked.get(name) is None or is_count(asked[name]) for name in ("max_samples", "min_sample_ms")))
 
 
 def is_count(value):

@@ -107,7 +107,7 @@ lowest_memory_node() {
     done
     for program in latency bandwidth loaded; do
         run bench/$program --help
-        for option in --cpu --node --size --samples --min-sample-ms --csv; do
+        for option in --cpu --node --size --max-samples --min-sample-ms --csv; do
             [[ $output == *"$option "* ]]
         done
     done
@@ -123,7 +123,7 @@ lowest_memory_node() {
     local common=('--bogus' '-x' 'stray' '--size' '--size=' '--size=0' '--size=-1M' '--size=12Q'
         '--size=1.5G' '--size=99999999999G' '--size= 1M' '--help=1')
     local measuring=('--cpu=x' '--cpu=-1' '--cpu=2147483647' '--cpu' '--node=x' '--node=1023'
-        '--node=1024' '--node' '--samples=0' '--samples=1001' '--samples=many' '--min-sample-ms=0'
+        '--node=1024' '--node' '--max-samples=0' '--max-samples=1001' '--max-samples=many' '--min-sample-ms=0'
         '--min-sample-ms=60001' '--csv=yes' '--no-wait')
     for option in "${common[@]}"; do
         for program in benchmark latency bandwidth loaded; do
@@ -157,8 +157,8 @@ lowest_memory_node() {
 @test "bad input is quoted with what is accepted" {
     run --separate-stderr bench/latency --size 12Q
     [[ $stderr == *"--size"*"'12Q'"*"K, M or G"*"from 512 to 512G"* ]]
-    run --separate-stderr bench/latency --samples 1001
-    [[ $stderr == *"--samples"*"'1001'"*"from 1 to 1000"* ]]
+    run --separate-stderr bench/latency --max-samples 1001
+    [[ $stderr == *"--max-samples"*"'1001'"*"from 1 to 1000"* ]]
     run --separate-stderr bench/bandwidth --cpu 0 --threads 2
     complains 2 bandwidth
     [[ $stderr == *"taskset -c LIST"* ]]
@@ -176,7 +176,7 @@ lowest_memory_node() {
 }
 
 @test "latency --csv: the columns of samples.csv, one row a sample" {
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 3 --csv
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 3 --csv
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
     [ "${#lines[@]}" -eq 4 ]
@@ -197,9 +197,9 @@ lowest_memory_node() {
 @test "latency measures from the CPU it is pinned to, and from --cpu" {
     local last
     last=$(allowed_cpus | tail -n 1)
-    run --separate-stderr taskset -c "$last" bench/latency "${QUICK[@]}" --samples 1 --csv
+    run --separate-stderr taskset -c "$last" bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$(column cpu)" = "$last" ]
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 1 --csv --cpu "$last"
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 1 --csv --cpu "$last"
     [ "$(column cpu)" = "$last" ]
 }
 
@@ -207,23 +207,23 @@ lowest_memory_node() {
     local first last
     first=$(allowed_cpus | head -n 1)
     last=$(allowed_cpus | tail -n 1)
-    run --separate-stderr taskset -c "$last" bench/latency "${QUICK[@]}" --samples 1 --csv
+    run --separate-stderr taskset -c "$last" bench/latency "${QUICK[@]}" --max-samples 1 --csv
     local node
     node=$(column mem_node)
-    run --separate-stderr taskset -c "$first" bench/latency "${QUICK[@]}" --samples 1 --csv --fill-cpu "$last"
+    run --separate-stderr taskset -c "$first" bench/latency "${QUICK[@]}" --max-samples 1 --csv --fill-cpu "$last"
     [ "$status" -eq 0 ]
     [ "$(column cpu),$(column mem_node)" = "$first,$node" ]
     [ "$(column placement)" != failed ]
 }
 
 @test "latency stops between 6 and the most samples" {
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 9 --csv
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 9 --csv
     [ "$status" -eq 0 ]
     [ "${#lines[@]}" -ge 7 ] && [ "${#lines[@]}" -le 10 ]
 }
 
 @test "latency's table: median, interval, minimum, placement, units" {
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 7
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 7
     [ "$status" -eq 0 ]
     [[ $output == *"load_latency from CPU "*", 1M bytes"* ]]
     [[ $output == *"ns "*median*"95 % interval"*minimum*samples* ]]
@@ -231,13 +231,13 @@ lowest_memory_node() {
 }
 
 @test "latency walks the smallest ring, and says that caches count" {
-    run --separate-stderr bench/latency --size 512 --min-sample-ms 1 --samples 1
+    run --separate-stderr bench/latency --size 512 --min-sample-ms 1 --max-samples 1
     [ "$status" -eq 0 ]
     [[ $output == *"512 bytes"* && $output == *"(below 6 samples)"* ]]
 }
 
 @test "placement is verified where the kernel answers" {
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 1 --csv
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$(column placement)" != unverified ] || skip "this kernel does not say where pages are"
     [ "$(column placement),$(column placed_fraction)" = verified,1 ]
     [ "$(column mem_node)" = "$(column cpu_node)" ]
@@ -247,7 +247,7 @@ lowest_memory_node() {
     local node
     node=$(lowest_memory_node)
     for program in latency bandwidth; do
-        run --separate-stderr bench/$program "${QUICK[@]}" --samples 1 --csv --node "$node"
+        run --separate-stderr bench/$program "${QUICK[@]}" --max-samples 1 --csv --node "$node"
         [[ $stderr != *"Operation not permitted"* && $stderr != *refuses* ]] ||
             skip "this kernel refuses memory policies"
         [ "$status" -eq 0 ]
@@ -263,7 +263,7 @@ lowest_memory_node() {
     numactl --membind="$node" true || skip "this kernel refuses memory policies"
     for program in latency bandwidth; do
         run --separate-stderr numactl --membind="$node" \
-            "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
         [ "$status" -eq 0 ]
         [ "$(column mem_node | sort -u),$(column policy | sort -u)" = "$node,none" ]
         [ "$(column placement | sort -u)" != failed ]
@@ -282,7 +282,7 @@ lowest_memory_node() {
 }
 
 @test "more than the node has: status 1 before anything is touched" {
-    run --separate-stderr bench/latency "${QUICK[@]}" --samples 1 --csv
+    run --separate-stderr bench/latency "${QUICK[@]}" --max-samples 1 --csv
     local node
     node=$(column cpu_node)
     [ -n "$node" ] || skip "the node of this CPU is not known"
@@ -306,8 +306,8 @@ lowest_memory_node() {
 
 @test "a full disk: status 1" {
     [ -c /dev/full ] || skip "no /dev/full"
-    for command in 'latency --csv --samples 1' 'bandwidth --csv --samples 1' \
-        'loaded --csv --samples 1 --min-sample-ms 1' 'benchmark --no-wait'; do
+    for command in 'latency --csv --max-samples 1' 'bandwidth --csv --max-samples 1' \
+        'loaded --csv --max-samples 1 --min-sample-ms 1' 'benchmark --no-wait'; do
         # shellcheck disable=SC2086
         run --separate-stderr bash -c "exec bench/$command --size 1M >/dev/full"
         [ "$status" -eq 1 ]
@@ -317,7 +317,7 @@ lowest_memory_node() {
 
 @test "move_pages refused: numa_maps answers" {
     [ -r /proc/self/numa_maps ] || skip "no numa_maps here"
-    refuse move_pages bench/latency "${QUICK[@]}" --samples 1 --csv
+    refuse move_pages bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$status" -eq 0 ]
     [ "$(column placement)" = verified ]
     refuse move_pages bench/benchmark --no-wait --size 1M
@@ -326,10 +326,10 @@ lowest_memory_node() {
 }
 
 @test "pages that NUMA balancing took away for a moment are asked for again" {
-    refuse nothing bench/latency "${QUICK[@]}" --samples 1 --csv
+    refuse nothing bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$(column placement)" = verified ] || skip "this kernel does not say where pages are"
     for program in latency bandwidth; do
-        refuse balancing "bench/$program" "${QUICK[@]}" --samples 1 --csv
+        refuse balancing "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
         [ "$status" -eq 0 ]
         [ "$(column placement | sort -u),$(column placed_fraction | sort -u)" = verified,1 ]
     done
@@ -337,7 +337,7 @@ lowest_memory_node() {
 
 @test "kernel says nothing: measured, unverified, fraction empty, and a warning" {
     for program in latency bandwidth; do
-        refuse move_pages,numa_maps "bench/$program" "${QUICK[@]}" --samples 1 --csv
+        refuse move_pages,numa_maps "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
         [ "$status" -eq 0 ]
         [ "$(column placement | sort -u)" = unverified ]
         [ -z "$(column placed_fraction | tr -d '\n')" ]
@@ -362,7 +362,7 @@ lowest_memory_node() {
 }
 
 @test "bandwidth --csv: five kernels, as many samples each" {
-    run --separate-stderr bench/bandwidth "${QUICK[@]}" --samples 2 --csv
+    run --separate-stderr bench/bandwidth "${QUICK[@]}" --max-samples 2 --csv
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
     [ "${#lines[@]}" -eq 11 ]
@@ -374,14 +374,14 @@ lowest_memory_node() {
 
 @test "bandwidth's threads, each on its CPU" {
     [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
-    run --separate-stderr bench/bandwidth "${QUICK[@]}" --samples 2 --csv --threads 2
+    run --separate-stderr bench/bandwidth "${QUICK[@]}" --max-samples 2 --csv --threads 2
     [ "$status" -eq 0 ]
     [ "$(column threads | sort -u)" = 2 ]
     [ "${#lines[@]}" -eq 11 ]
 }
 
 @test "bandwidth takes sizes that do not divide evenly" {
-    run --separate-stderr bench/bandwidth --size 100001 --min-sample-ms 1 --samples 1
+    run --separate-stderr bench/bandwidth --size 100001 --min-sample-ms 1 --max-samples 1
     [ "$status" -eq 0 ]
     [[ $output == *"3 arrays of 100001 bytes"* ]]
 }
@@ -391,13 +391,13 @@ lowest_memory_node() {
     node=$(lowest_memory_node)
     for program in latency bandwidth; do
         run --separate-stderr env -u NUMA_ALLOC_POLICY LD_PRELOAD="$preload" \
-            "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
         [ "$status" -eq 0 ]
         [ "$(column allocator | sort -u),$(column policy | sort -u)" = "numa_alloc,bind:$node" ]
         [ "$(column mem_node | sort -u)" = "$node" ]
         [ "$(column placement | sort -u)" != failed ]
         run --separate-stderr env NUMA_ALLOC_POLICY=local LD_PRELOAD="$preload" \
-            "bench/$program" "${QUICK[@]}" --samples 1 --csv
+            "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
         [ "$status" -eq 0 ]
         [ "$(column policy | sort -u)" = local ]
         [ "$(column placement | sort -u)" != failed ]
@@ -414,7 +414,7 @@ lowest_memory_node() {
         [[ $policy == *:all && $nodes != "$node" ]] && expected='' on="on nodes "
         for program in latency bandwidth; do
             run --separate-stderr env NUMA_ALLOC_POLICY="$policy" LD_PRELOAD="$preload" \
-                "bench/$program" "${QUICK[@]}" --samples 1 --csv
+                "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
             echo "$program under $policy: $output $stderr"
             [ "$status" -eq 0 ]
             [ "$(column policy | sort -u)" = "$policy" ]
@@ -423,7 +423,7 @@ lowest_memory_node() {
                 [[ $stderr == *"would not say where the pages are"* ]]
         done
         run --separate-stderr env NUMA_ALLOC_POLICY="$policy" LD_PRELOAD="$preload" \
-            bench/latency "${QUICK[@]}" --samples 1
+            bench/latency "${QUICK[@]}" --max-samples 1
         [[ $output == *"policy $policy, pages default; expected $on"* ]]
     done
 }
@@ -434,7 +434,7 @@ lowest_memory_node() {
     for program in latency bandwidth; do
         for size in 1 2M 2049K 1G; do
             run --separate-stderr env NUMA_ALLOC_POLICY="bind:$node" NUMA_ALLOC_MIN_SIZE=$size \
-                LD_PRELOAD="$preload" "bench/$program" "${QUICK[@]}" --samples 1 --csv
+                LD_PRELOAD="$preload" "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
             [ "$status" -eq 0 ]
             [ "$(column placement | sort -u)" != failed ]
             if [ $size = 1 ] || [ $size = 2M ]; then # the block is 2 MiB
@@ -454,14 +454,14 @@ lowest_memory_node() {
     for program in latency bandwidth; do
         for pages in 2M 1G; do
             run --separate-stderr env NUMA_ALLOC_PAGES=$pages LD_PRELOAD="$preload" \
-                "bench/$program" "${QUICK[@]}" --samples 1 --csv
+                "bench/$program" "${QUICK[@]}" --max-samples 1 --csv
             [ "$status" -eq 0 ]
             [ "$(column pages | sort -u)" = default ]
             [[ $stderr == *"$program: warning: 0 % of the memory has the pages of NUMA_ALLOC_PAGES=$pages: "*default* ]]
         done
     done
     REFUSE=smaps run --separate-stderr env NUMA_ALLOC_PAGES=2M \
-        LD_PRELOAD="$preload:$BATS_FILE_TMPDIR/refuse.so" bench/latency "${QUICK[@]}" --samples 1 --csv
+        LD_PRELOAD="$preload:$BATS_FILE_TMPDIR/refuse.so" bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$status" -eq 0 ]
     [[ $stderr == *"warning: whether pages are 2M is not known"* ]]
 }
@@ -470,14 +470,14 @@ lowest_memory_node() {
     local preload=$PWD/alloc/numa_alloc.so
     grep -qE '\[(always|madvise)\]' /sys/kernel/mm/transparent_hugepage/enabled || skip "no transparent huge pages here"
     run --separate-stderr env NUMA_ALLOC_PAGES=thp LD_PRELOAD="$preload" \
-        bench/latency "${QUICK[@]}" --samples 1 --csv
+        bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$status" -eq 0 ]
     [[ $(column pages) == thp || $stderr == *"reported as pages $(column pages)"* ]]
 }
 
 @test "loaded --csv: each rate's latency and bandwidth, and a knee or why there is none" {
     [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
-    run --separate-stderr bench/loaded "${QUICK[@]}" --samples 2 --csv
+    run --separate-stderr bench/loaded "${QUICK[@]}" --max-samples 2 --csv
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
     local rates='idle 10% 20% 30% 40% 50% 60% 70% 80% 85% 90% 95% full' rows=$output
@@ -506,7 +506,7 @@ lowest_memory_node() {
     local first second
     first=$(allowed_cpus | head -n 1)
     second=$(allowed_cpus | sed -n 2p)
-    run --separate-stderr bench/loaded "${QUICK[@]}" --samples 1 --cpu "$second" --injectors "$first"
+    run --separate-stderr bench/loaded "${QUICK[@]}" --max-samples 1 --cpu "$second" --injectors "$first"
     [ "$status" -eq 0 ]
     [[ ${lines[0]} == "loaded_latency from CPU $second "*"2 arrays of 1M bytes" ]]
     [[ ${lines[2]} == "injectors: 1" ]]
@@ -519,7 +519,7 @@ lowest_memory_node() {
     last=$(allowed_cpus | tail -n 1)
     [ "$(lscpu -p=cpu,node | grep -v '^#' | cut -d, -f2 | sort -u | wc -l)" -eq 1 ] || skip "several nodes"
     [ "$(nproc --all)" -ge 2 ] || skip "one CPU only"
-    run --separate-stderr taskset -c "$last" bench/loaded "${QUICK[@]}" --samples 1 --csv
+    run --separate-stderr taskset -c "$last" bench/loaded "${QUICK[@]}" --max-samples 1 --csv
     [ "$status" -eq 0 ]
     [ "$(column cpu | sort -u),$(column threads | sort -u)" = "$last,$(lscpu -p=cpu | grep -vc '^#')" ]
 }
@@ -567,7 +567,7 @@ END
     gcc -shared -fPIC -o "$BATS_TEST_TMPDIR/starve.so" "$BATS_TEST_TMPDIR/starve.c" -ldl
     for where in begin step; do
         run --separate-stderr env STARVE=$where LD_PRELOAD="$BATS_TEST_TMPDIR/starve.so" \
-            timeout 60 bench/loaded "${QUICK[@]}" --samples 1 --csv
+            timeout 60 bench/loaded "${QUICK[@]}" --max-samples 1 --csv
         echo "$where: $status: $stderr"
         [ "$status" -eq 1 ]
         [ -z "$output" ]

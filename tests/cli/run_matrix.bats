@@ -171,13 +171,13 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
 
 @test "one round of enough samples is ok, and samples and their time are passed on, by resume too" {
     run --separate-stderr "$run_matrix" --cpus 0 --mem-nodes 0 --rounds 1 --bench latency --no-pictures \
-        --samples 7 --min-sample-ms=20 --out "$out"
+        --max-samples 7 --min-sample-ms=20 --out "$out"
     [ "$status" -eq 0 ]
     [ "$(cut -d , -f 20,22,27 "$out/matrix.csv" | tail -n 1)" = 5,ok,1 ]
-    grep -q -- 'bench/latency --csv --samples 7 --min-sample-ms 20 >' "$out/commands.txt"
+    grep -q -- 'bench/latency --csv --max-samples 7 --min-sample-ms 20 >' "$out/commands.txt"
     rm "$out/joblog.tsv" "$out/commands.txt"
     "$run_matrix" --resume "$out" --no-pictures
-    grep -q -- 'bench/latency --csv --samples 7 --min-sample-ms 20 >' "$out/commands.txt"
+    grep -q -- 'bench/latency --csv --max-samples 7 --min-sample-ms 20 >' "$out/commands.txt"
 }
 
 @test "one node: one line says that there is no remote memory and how to see it" {
@@ -231,9 +231,9 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
 --size|-4M
 --rounds|0
 --rounds|two
---samples|0
---samples|1001
---samples|few
+--max-samples|0
+--max-samples|1001
+--max-samples|few
 --min-sample-ms|0
 --min-sample-ms|60001
 --min-sample-ms|1.5

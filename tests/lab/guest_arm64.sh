@@ -94,11 +94,11 @@ suites
 export NUMA_ALLOC_POLICY=bind:1
 for cpu in 0 2; do
     verified "latency from cpu $cpu to node 1" \
-        taskset -c $cpu env LD_PRELOAD=$library bench/latency --size 4M --samples 2 --min-sample-ms 20
+        taskset -c $cpu env LD_PRELOAD=$library bench/latency --size 4M --max-samples 2 --min-sample-ms 20
     verified "bandwidth from cpu $cpu to node 1" \
-        taskset -c $cpu env LD_PRELOAD=$library bench/bandwidth --size 4M --samples 2 --min-sample-ms 20
+        taskset -c $cpu env LD_PRELOAD=$library bench/bandwidth --size 4M --max-samples 2 --min-sample-ms 20
 done
-verified "latency by hand to node 1" taskset -c 0 bench/latency --node 1 --size 4M --samples 2 --min-sample-ms 20
+verified "latency by hand to node 1" taskset -c 0 bench/latency --node 1 --size 4M --max-samples 2 --min-sample-ms 20
 holds "benchmark says that all its pages are on node 1" bash -c \
     "LD_PRELOAD=$library taskset -c 0 bench/benchmark </dev/null | grep -E '^pages: +N1=[0-9]+ '"
 holds "allocs runs every workload" env LD_PRELOAD=$library bench/allocs --operations 20000 --csv

@@ -23,7 +23,7 @@ move_pages_away() {
 
 echo 0 >/proc/sys/kernel/numa_balancing
 move_pages_away &
-"${sweep[@]}" --cpus 0 --mem-nodes 1 --size 16M --samples 8 --min-sample-ms 1000 --out "$out/moved" >"$out/log" 2>&1
+"${sweep[@]}" --cpus 0 --mem-nodes 1 --size 16M --max-samples 8 --min-sample-ms 1000 --out "$out/moved" >"$out/log" 2>&1
 echo $? >"$out/moved/status"
 wait
 
@@ -32,7 +32,7 @@ echo 1 >/proc/sys/kernel/numa_balancing
 "${sweep[@]}" --cpus 0 --mem-nodes 0 --size 1M --out "$out/machine" >>"$out/log" 2>&1
 mkdir "$out/balanced"
 cp "$out/machine/environment.json" "$out/balanced/"
-taskset -c 0,2 bench/latency --cpu 0 --fill-cpu 2 --size 16M --samples 12 --min-sample-ms 1000 --csv \
+taskset -c 0,2 bench/latency --cpu 0 --fill-cpu 2 --size 16M --max-samples 12 --min-sample-ms 1000 --csv \
     >"$out/balanced/samples.csv" 2>"$out/balanced/errors" || echo "latency: status $?" >>"$out/failures"
 echo 0 >/proc/sys/kernel/numa_balancing
 

@@ -5,7 +5,7 @@
 set -uo pipefail
 out=$1 bandwidth_cpus=$2
 sysfs=/sys/devices/system/node
-sweep=(harness/run_matrix.sh --size 1M --samples 6 --min-sample-ms 50 --rounds 1 --no-pictures)
+sweep=(harness/run_matrix.sh --size 1M --max-samples 6 --min-sample-ms 50 --rounds 1 --no-pictures)
 
 # The kernel's own words.
 for folder in "$sysfs"/node[0-9]*; do
@@ -26,6 +26,6 @@ else
 fi
 
 taskset -c 0-1 env NUMA_ALLOC_POLICY=bind:0 LD_PRELOAD=alloc/numa_alloc.so \
-    bench/loaded --cpu 0 --size 1M --samples 8 --min-sample-ms 50 --csv >"$out/loaded.csv" 2>"$out/loaded.errors" ||
+    bench/loaded --cpu 0 --size 1M --max-samples 8 --min-sample-ms 50 --csv >"$out/loaded.csv" 2>"$out/loaded.errors" ||
     echo "bench/loaded: status $?" >>"$out/failures"
 exit 0

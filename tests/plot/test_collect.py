@@ -153,8 +153,8 @@ def test_planning_imports_nothing_slow():
 
 
 @pytest.mark.parametrize("asked, words", [
-    ({}, []), ({"size": None, "samples": None}, []), ({"size": "4M"}, ["--size", "4M"]),
-    ({"min_sample_ms": 50, "samples": 6, "rounds": 3}, ["--samples", "6", "--min-sample-ms", "50"]),
+    ({}, []), ({"size": None, "max_samples": None}, []), ({"size": "4M"}, ["--size", "4M"]),
+    ({"min_sample_ms": 50, "max_samples": 6, "rounds": 3}, ["--max-samples", "6", "--min-sample-ms", "50"]),
 ])
 def test_every_benchmark_gets_the_options_asked_for(asked, words):
     assert plan.bench_options(asked) == words

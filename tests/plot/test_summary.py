@@ -43,6 +43,15 @@ def test_a_disturbed_round_widens_the_interval_and_leaves_the_median():
     assert row["ci_high"] > 150 and row["status"] == "noisy"
 
 
+@pytest.mark.parametrize("others, median_expected, counted", [(6, 100, 6), (5, 100, 8)])
+def test_samples_marked_as_disturbed_count_only_where_there_are_too_few_others(others, median_expected, counted):
+    rows = [sample(value=100.0, sample=k, disturbed="") for k in range(others)]
+    rows += [sample(value=900.0, sample=k, disturbed="preempted") for k in range(others, others + 3)]
+    row = only(summary.summarise(rows))
+    assert (row["median"], row["samples"]) == (median_expected, counted)
+    assert (row["ci_high"] > 800) == (counted > others)
+
+
 def test_the_same_samples_give_the_same_interval():
     assert summary.summarise(cells(STEADY)) == summary.summarise(cells(STEADY))
 

@@ -39,7 +39,10 @@ static void header_has_the_columns_in_order(void **state) {
     fclose(out);
     assert_string_equal(text, "run,host,round,cell,bench,metric,unit,cpu,cpu_node,mem_node,"
                               "allocator,policy,pages,threads,size_bytes,variant,value,placement,"
-                              "placed_fraction,started_at\n");
+                              "placed_fraction,started_at,isa,value_write_allocate,"
+                              "value_at_controller,other_cpu,other_cpu_node,other_mem_node,"
+                              "pages_on_nodes,disturbed,ci_low,ci_high,spread,stopped_by,proof,"
+                              "status,reason\n");
 }
 
 static struct samples_row example(void) {
@@ -60,6 +63,21 @@ static struct samples_row example(void) {
         .value = 236.25,
         .placement = {PLACEMENT_VERIFIED, 0.9995, 0},
         .started_at = 1795353706,
+        .isa = "avx2",
+        .write_allocate = 354.375,
+        .at_controller = 360,
+        .other_cpu = 7,
+        .other_cpu_node = 1,
+        .other_mem_node = 0,
+        .pages_on_nodes = "N252=65536",
+        .disturbed = "preempted",
+        .ci_low = 236,
+        .ci_high = 237,
+        .spread = 0.003174,
+        .stopped_by = "precision",
+        .proof = "one ring, 8 x the caches",
+        .status = "ok",
+        .reason = "",
     };
 }
 
@@ -70,7 +88,9 @@ static void row_holds_every_column(void **state) {
     samples_write_row(out, &row);
     fclose(out);
     assert_string_equal(text, ",box,,,latency,load_latency,ns,3,8,252,numa_alloc,bind:252,default,"
-                              "1,268435456,random,236.25,verified,0.9995,2026-11-22T13:21:46Z\n");
+                              "1,268435456,random,236.25,verified,0.9995,2026-11-22T13:21:46Z,"
+                              "avx2,354.375,360,7,1,0,N252=65536,preempted,236,237,0.003174,"
+                              "precision,\"one ring, 8 x the caches\",ok,\n");
 }
 
 /* A fraction nobody measured is no 0, and a node nobody knows is no -1. */
@@ -81,11 +101,15 @@ static void unknowns_are_empty(void **state) {
     row.cpu_node = row.mem_node = -1;
     row.policy = "interleave:0,2-3";
     row.placement = (struct placement_verdict){.status = PLACEMENT_UNVERIFIED};
+    row.isa = row.disturbed = row.proof = row.pages_on_nodes = NULL;
+    row.write_allocate = row.at_controller = row.ci_low = row.ci_high = 0;
+    row.other_cpu = row.other_cpu_node = row.other_mem_node = -1;
     samples_write_row(out, &row);
     fclose(out);
     assert_string_equal(
         text, ",box,,,latency,load_latency,ns,3,,,numa_alloc,\"interleave:0,2-3\",default,"
-              "1,268435456,random,236.25,unverified,,2026-11-22T13:21:46Z\n");
+              "1,268435456,random,236.25,unverified,,2026-11-22T13:21:46Z,,,,,,,,,,,,"
+              "precision,,ok,\n");
 }
 
 static void utc_is_iso_8601(void **state) {

@@ -111,8 +111,33 @@ static void figures_have_about_four_digits(void **state) {
         assert_string_equal(units_format_figure(cases[i].value, text), cases[i].text);
 }
 
+static void decimals_are_digits_and_one_point(void **state) {
+    static const char *const bad[] = {"",
+                                      ".5",
+                                      "5.",
+                                      "1.2.3",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1e3",
+                                      "0x1",
+                                      "1,5",
+                                      "inf",
+                                      "99999999999999999999"};
+    double value = -1;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(units_parse_decimal(bad[i], &value));
+    assert_true(value == -1);
+    assert_true(units_parse_decimal("1", &value) && value == 1);
+    assert_true(units_parse_decimal("0.25", &value) && value == 0.25);
+    assert_true(units_parse_decimal("12.50", &value) && value == 12.5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decimals_are_digits_and_one_point),
         cmocka_unit_test(size_suffixes_are_1024_based),
         cmocka_unit_test(size_refuses_garbage_and_leaves_the_value),
         cmocka_unit_test(count_keeps_to_its_range),

@@ -1,0 +1,118 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include "watch.h"
+
+#include <math.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "clock.h"
+
+#define CALIBRATE_NS 5000000u
+
+/* Beyond what slewing, a read that was interrupted, and rounding explain. */
+#define CLOCKS_DIFFER_PART 0.01
+#define CLOCKS_DIFFER_NS   2e6
+
+/* A counter that runs evenly whatever the core's clock does: on x86-64 where CPUID 8000_0007
+ * EDX[8] says that the time-stamp counter is invariant; on arm64 always. */
+static bool has_counter(void) {
+#if defined(__x86_64__)
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1u << 8)) != 0;
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+static uint64_t read_counter(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
+    return ticks;
+#else
+    return 0;
+#endif
+}
+
+static int64_t read_clock(clockid_t id) {
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void watch_read(struct watch_reading *reading) {
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    int cpu = sched_getcpu();
+    *reading = (struct watch_reading){
+        .faults = (uint64_t)(usage.ru_minflt + usage.ru_majflt),
+        .preemptions = (uint64_t)usage.ru_nivcsw,
+        .cpu = cpu < 0 ? 0 : (unsigned)cpu,
+        .wall_ns = read_clock(CLOCK_REALTIME),
+        .monotonic_ns = (uint64_t)read_clock(CLOCK_MONOTONIC),
+        .ticks = has_counter() ? read_counter() : 0,
+        .raw_ns = clock_ns(),
+    };
+}
+
+void watch_calibrate(struct watch *watch) {
+    struct watch_reading before, after;
+    *watch = (struct watch){0};
+    watch_read(&before);
+    if (before.ticks == 0)
+        return;
+    do
+        watch_read(&after);
+    while (after.raw_ns - before.raw_ns < CALIBRATE_NS);
+    watch->ticks_per_ns =
+        (double)(after.ticks - before.ticks) / (double)(after.raw_ns - before.raw_ns);
+}
+
+static bool differ(double one_ns, double other_ns) {
+    double difference_ns = fabs(one_ns - other_ns);
+    return difference_ns > CLOCKS_DIFFER_NS &&
+           difference_ns > CLOCKS_DIFFER_PART * fmax(fabs(one_ns), fabs(other_ns));
+}
+
+static bool clocks_agree(const struct watch *watch, const struct watch_reading *before,
+                         const struct watch_reading *after) {
+    double raw_ns = (double)(after->raw_ns - before->raw_ns);
+    if (differ(raw_ns, (double)(after->monotonic_ns - before->monotonic_ns)) ||
+        differ(raw_ns, (double)(after->wall_ns - before->wall_ns)))
+        return false;
+    return watch->ticks_per_ns <= 0 ||
+           !differ(raw_ns, (double)(after->ticks - before->ticks) / watch->ticks_per_ns);
+}
+
+enum disturbance watch_compare(const struct watch *watch, const struct watch_reading *before,
+                               const struct watch_reading *after, unsigned cpu) {
+    if (!clocks_agree(watch, before, after))
+        return DISTURBED_CLOCK;
+    if (before->cpu != cpu || after->cpu != cpu)
+        return DISTURBED_MOVED;
+    if (after->preemptions != before->preemptions)
+        return DISTURBED_PREEMPTED;
+    return after->faults != before->faults ? DISTURBED_FAULTED : UNDISTURBED;
+}
+
+const char *disturbance_name(enum disturbance disturbance) {
+    static const char *const names[] = {
+        [UNDISTURBED] = "",
+        [DISTURBED_FAULTED] = "faulted",
+        [DISTURBED_PREEMPTED] = "preempted",
+        [DISTURBED_MOVED] = "moved",
+        [DISTURBED_CLOCK] = "clock",
+    };
+    return names[disturbance];
+}
