@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-COLUMNS_OF_SAMPLES=run,host,round,cell,bench,metric,unit,cpu,cpu_node,mem_node,allocator,policy,pages,threads,size_bytes,variant,value,placement,placed_fraction,started_at
+COLUMNS_OF_SAMPLES=run,host,round,cell,bench,metric,unit,cpu,cpu_node,mem_node,allocator,policy,pages,threads,size_bytes,variant,value,placement,placed_fraction,started_at,isa,value_write_allocate,value_at_controller,other_cpu,other_cpu_node,other_mem_node,pages_on_nodes,disturbed,ci_low,ci_high,spread,stopped_by,proof,status,reason
 QUICK=(--size 1M --min-sample-ms 1)
 
 setup_file() {
