@@ -65,7 +65,7 @@ static void a_lap_visits_every_slot_once(void **state) {
     void **at = ring.starts[0];
     for (size_t lap = 0; lap < RING_LAPS; lap++) {
         char visited[SLOTS] = {0};
-        assert_ptr_equal(at, ring.starts[lap]);
+        assert_ptr_equal(at, ring.starts[lap * RING_STARTS / RING_LAPS]);
         for (size_t i = 0; i < SLOTS; i++, at = *at)
             visited[offset_of(&ring, at) / RING_SLOT_BYTES]++;
         for (size_t i = 0; i < SLOTS; i++)
@@ -168,7 +168,7 @@ static void four_short_rings_are_found(void **state) {
         void **last = at;
         for (size_t i = 0; i < SLOTS; i++, at = *at)
             last = at;
-        *last = ring.starts[lap];
+        *last = ring.starts[lap * RING_STARTS / RING_LAPS];
     }
     assert_false(ring_is_whole(&ring));
     free_ring(&ring);
@@ -196,6 +196,105 @@ static void too_small_or_too_large_is_refused(void **state) {
                      EINVAL);
 }
 
+/* Walks the ring by plain loads: every line once, and back. */
+static void assert_each_line_once(const struct ring *ring) {
+    size_t lines = ring->size_bytes / RING_LINE_BYTES, seen = 0;
+    char *visited = calloc(lines, 1);
+    void **at = ring->starts[0];
+    assert_non_null(visited);
+    for (size_t i = 0; i < ring->lines; i++, at = *at) {
+        seen += visited[offset_of(ring, at) / RING_LINE_BYTES] == 0;
+        visited[offset_of(ring, at) / RING_LINE_BYTES] = 1;
+    }
+    assert_ptr_equal(at, ring->starts[0]);
+    assert_int_equal(seen, ring->lines);
+    free(visited);
+}
+
+static struct ring lay(const struct ring_shape *shape, size_t size_bytes) {
+    struct ring ring;
+    void *memory = aligned_alloc(RING_SLOT_MAX_BYTES, size_bytes);
+    assert_non_null(memory);
+    memset(memory, 0, size_bytes);
+    assert_int_equal(ring_lay(&ring, memory, size_bytes, shape, 1), 0);
+    return ring;
+}
+
+static void every_shape_is_one_ring_over_every_line(void **state) {
+    static const struct ring_shape shapes[] = {
+        {64, false, 0},     {256, false, 0},       {4096, false, 0},  {65536, false, 0},
+        {64, true, 0},      {256, true, 0},        {4096, true, 0},   {65536, true, 0},
+        {256, false, 4096}, {256, false, 1 << 18}, {64, false, 4096}, {256, false, 256},
+    };
+    const size_t size_bytes = 1 << 20;
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct ring ring = lay(&shapes[i], size_bytes);
+        assert_int_equal(ring.lines, size_bytes / RING_LINE_BYTES);
+        assert_each_line_once(&ring);
+        assert_true(ring_is_whole(&ring));
+        void **second = *ring.starts[5];
+        *ring.starts[5] = *second;
+        assert_false(ring_is_whole(&ring));
+        free_ring(&ring);
+    }
+}
+
+static void a_stride_is_what_it_says(void **state) {
+    struct ring ring = lay(&(struct ring_shape){.slot_bytes = 1024, .in_order = true}, 1 << 20);
+    void **at = ring.starts[0];
+    (void)state;
+    for (size_t i = 0; i + 1 < ring.slots; i++, at = *at)
+        assert_int_equal((char *)*at - (char *)at, 1024);
+    free_ring(&ring);
+}
+
+/* All slots of a group of 16 follow each other before another group's come. */
+static void a_lap_stays_in_a_group_until_it_is_done(void **state) {
+    const size_t group_bytes = 4096, group_slots = 16;
+    struct ring ring =
+        lay(&(struct ring_shape){.slot_bytes = 256, .group_bytes = group_bytes}, 1 << 20);
+    void **at = ring.starts[0];
+    size_t in_a_row = 0;
+    (void)state;
+    for (size_t i = 0; i < ring.slots; i++) {
+        size_t group = offset_of(&ring, at) / group_bytes;
+        for (size_t k = 1; k < group_slots; k++, i++) {
+            at = *at;
+            assert_int_equal(offset_of(&ring, at) / group_bytes, group);
+        }
+        at = *at;
+        in_a_row += offset_of(&ring, at) / group_bytes == group + 1;
+    }
+    assert_in_range(in_a_row, 0, ring.slots / group_slots / 10);
+    free_ring(&ring);
+}
+
+static void starts_are_an_equal_number_of_loads_apart(void **state) {
+    struct ring ring = new_ring(SLOTS, 1);
+    void **at = ring.starts[0];
+    (void)state;
+    for (size_t i = 0; i < LINES; i++, at = *at)
+        if (i % (LINES / RING_STARTS) == 0)
+            assert_ptr_equal(at, ring.starts[i / (LINES / RING_STARTS)]);
+    free_ring(&ring);
+}
+
+static void chains_side_by_side_each_follow_the_ring(void **state) {
+    struct ring ring = new_ring(SLOTS, 1);
+    (void)state;
+    for (size_t chains = 1; chains <= RING_STARTS; chains++) {
+        void **at[RING_STARTS];
+        for (size_t i = 0; i < RING_STARTS; i++)
+            at[i] = ring.starts[i];
+        ring_chase_many(at, chains, 3 * RING_UNROLL - 1);
+        for (size_t i = 0; i < RING_STARTS; i++)
+            assert_ptr_equal(at[i], i < chains ? ring_chase(ring.starts[i], 3 * RING_UNROLL)
+                                               : ring.starts[i]);
+    }
+    free_ring(&ring);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ring_of_any_size_is_whole),
@@ -208,6 +307,11 @@ int main(void) {
         cmocka_unit_test(a_ring_cut_anywhere_is_found),
         cmocka_unit_test(four_short_rings_are_found),
         cmocka_unit_test(chase_follows_whole_turns),
+        cmocka_unit_test(every_shape_is_one_ring_over_every_line),
+        cmocka_unit_test(a_stride_is_what_it_says),
+        cmocka_unit_test(a_lap_stays_in_a_group_until_it_is_done),
+        cmocka_unit_test(starts_are_an_equal_number_of_loads_apart),
+        cmocka_unit_test(chains_side_by_side_each_follow_the_ring),
         cmocka_unit_test(too_small_or_too_large_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
