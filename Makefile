@@ -20,7 +20,7 @@ UBSAN := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -DNA_DEBUG=1
 
 BENCH_LIBS   := -lnuma -lhwloc -lm -pthread
 BENCH_LIB_C  := $(wildcard bench/lib/*.c)
-BENCH_PROGS  := bench/benchmark bench/latency bench/bandwidth bench/loaded bench/allocs
+BENCH_PROGS  := $(patsubst %.c,%,$(wildcard bench/*.c))
 WORKLOADS_C  := $(wildcard bench/alloc_workloads/*.c)
 
 ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))

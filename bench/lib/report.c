@@ -27,8 +27,9 @@ static const char *series_status(const struct session *session, const struct ser
         *reason = "pages are not on the node asked for";
         return "misplaced";
     }
-    if (session->cached[0] != '\0') {
-        *reason = session->cached;
+    const char *cached = series->cached != NULL ? series->cached : session->cached;
+    if (cached[0] != '\0') {
+        *reason = cached;
         return "cached";
     }
     if (is_noisy(session, summary) || strcmp(series_stopped_by(series, 0), "disturbed") == 0) {
@@ -98,9 +99,16 @@ static void set_labels(struct samples_row *row, const struct series *series) {
 
 static void print_series(const struct session *session, const struct series *series,
                          struct samples_row row, struct placement_verdict placement) {
-    struct stats_summary summary = series_summary(series);
     set_labels(&row, series);
     row.placement = placement_of(series, placement);
+    if (series->failed != NULL) {
+        row.started_at = time(NULL);
+        row.status = "failed";
+        row.reason = series->failed;
+        samples_write_row(stdout, &row);
+        return;
+    }
+    struct stats_summary summary = series_summary(series);
     row.status = series_status(session, series, &summary, row.placement, &row.reason);
     row.stopped_by = series_stopped_by(series, session->precision.fraction);
     if (summary.has_interval) {
@@ -210,23 +218,42 @@ static const char *samples_text(const struct series *series, char text[SESSION_I
     return text;
 }
 
+/* Room for what row_label writes; a longer one is cut. */
+#define LABEL_TEXT 64
+
+/* The variant, with the pages where they are the series' own. */
+static const char *row_label(const struct series *series, char text[LABEL_TEXT]) {
+    snprintf(text, LABEL_TEXT, "%s%s%s", series->variant, series->pages != NULL ? ", " : "",
+             series->pages != NULL ? series->pages : "");
+    return text;
+}
+
+static void print_row(const struct series *series, int width) {
+    char label[LABEL_TEXT], interval[SESSION_INTERVAL_TEXT], samples[SESSION_INTERVAL_TEXT];
+    char text[3][UNITS_FIGURE_TEXT];
+    if (series->failed != NULL) {
+        printf("%-*s failed: %s\n", width, row_label(series, label), series->failed);
+        return;
+    }
+    struct stats_summary summary = series_summary(series);
+    printf("%-*s %10s %21s %10s %10s %9s\n", width, row_label(series, label),
+           units_format_figure(summary.median, text[0]), session_interval(&summary, interval),
+           units_format_figure(summary.minimum, text[1]),
+           units_format_figure(series->sorted[series->undisturbed - 1], text[2]),
+           samples_text(series, samples));
+}
+
 static void print_rows(const struct series *series, size_t count, const char *unit) {
+    char label[LABEL_TEXT];
     int width = (int)strlen(unit);
-    for (size_t i = 0; i < count; i++)
-        if ((int)strlen(series[i].variant) > width)
-            width = (int)strlen(series[i].variant);
+    for (size_t i = 0; i < count; i++) {
+        int length = (int)strlen(row_label(&series[i], label));
+        width = length > width ? length : width;
+    }
     printf("%-*s %10s %21s %10s %10s %9s\n", width, unit, "median", "95 % interval", "minimum",
            "maximum", "samples");
-    for (size_t i = 0; i < count; i++) {
-        struct stats_summary summary = series_summary(&series[i]);
-        char interval[SESSION_INTERVAL_TEXT], samples[SESSION_INTERVAL_TEXT];
-        char text[3][UNITS_FIGURE_TEXT];
-        printf("%-*s %10s %21s %10s %10s %9s\n", width, series[i].variant,
-               units_format_figure(summary.median, text[0]), session_interval(&summary, interval),
-               units_format_figure(summary.minimum, text[1]),
-               units_format_figure(series[i].sorted[series[i].undisturbed - 1], text[2]),
-               samples_text(&series[i], samples));
-    }
+    for (size_t i = 0; i < count; i++)
+        print_row(&series[i], width);
 }
 
 static void print_table(const struct session *session, const struct series *series, size_t count,
@@ -273,6 +300,8 @@ static void warn_of_noise(const struct session *session, const struct series *se
     size_t noisy = 0, worst = 0;
     double most = 0;
     for (size_t i = 0; i < count; i++) {
+        if (series[i].failed != NULL)
+            continue;
         struct stats_summary summary = series_summary(&series[i]);
         if (!is_noisy(session, &summary))
             continue;
@@ -303,6 +332,8 @@ static void warn_of_disturbance(const struct session *session, const struct seri
     bool counted = false;
     enum disturbance worst = UNDISTURBED;
     for (size_t i = 0; i < count; i++) {
+        if (series[i].failed != NULL)
+            continue;
         counted = counted || strcmp(series_stopped_by(&series[i], 0), "disturbed") == 0;
         samples += series[i].count;
         for (size_t k = 0; k < series[i].count; k++) {
@@ -351,6 +382,8 @@ int session_report(const struct session *session, struct series *series, size_t 
         series_settle(&series[i]);
     if (session->csv.given)
         print_csv(session, series, count, placement);
+    else if (session->program->print_table != NULL)
+        session->program->print_table(session, series, count);
     else
         print_table(session, series, count, placement);
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -43,7 +43,9 @@ struct series {
     uint64_t size_bytes;
     const char *pages;
     const struct placement_verdict *placement;
-    const char *proof; /* what was checked of this series alone */
+    const char *proof;  /* what was checked of this series alone */
+    const char *cached; /* why the figure is of caches, not of memory */
+    const char *failed; /* why there is no sample; the report then has a row that says so */
 
     size_t count, capacity;
     struct sample *taken;

@@ -37,6 +37,13 @@ int session_current_node(void) {
     return getcpu(&cpu, &node) == 0 ? (int)node : -1;
 }
 
+static const char *min_sample_help(struct session *session) {
+    snprintf(session->min_sample_help, sizeof session->min_sample_help,
+             "shortest sample in milliseconds (default: %" PRIu64 ")",
+             session->min_sample_ms.value);
+    return session->min_sample_help;
+}
+
 static size_t option_rows(struct session *session, struct option_row rows[OPTIONS_MAX]) {
     const struct session_program *program = session->program;
     const struct option_row common[] = {
@@ -48,8 +55,8 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
          OPTION_PERCENT, 0, 0, &session->precision},
         {"max-samples", "N", "and at most this many, disturbed ones included (default: 21)",
          OPTION_COUNT, 1, STATS_MAX_SAMPLES, &session->max_samples},
-        {"min-sample-ms", "MS", "shortest sample in milliseconds (default: 100)", OPTION_COUNT, 1,
-         60000, &session->min_sample_ms},
+        {"min-sample-ms", "MS", min_sample_help(session), OPTION_COUNT, 1, 60000,
+         &session->min_sample_ms},
         {"csv", NULL, "one row a sample on standard output, with a header", OPTION_FLAG, 0, 0,
          &session->csv},
         {"help", NULL, "this text", OPTION_FLAG, 0, 0, &session->help},
@@ -300,7 +307,8 @@ bool session_start(struct session *session, const struct session_program *progra
         .threads.value = 1,
         .max_samples.value = DEFAULT_MAX_SAMPLES,
         .precision.fraction = DEFAULT_PRECISION,
-        .min_sample_ms.value = DEFAULT_MIN_SAMPLE_MS,
+        .min_sample_ms.value =
+            program->min_sample_ms > 0 ? program->min_sample_ms : DEFAULT_MIN_SAMPLE_MS,
     };
     char error[OPTIONS_ERROR];
     struct option_row rows[OPTIONS_MAX];

@@ -32,11 +32,14 @@ struct session_program {
     unsigned arrays;             /* blocks of --size that are allocated */
     bool threaded;               /* has --threads */
     bool fillable;               /* has --fill-cpu */
+    unsigned min_sample_ms;      /* default of --min-sample-ms; 0: 100 */
     bool sizeless;               /* has no --size: it sizes its memory itself, or measures none */
     bool nodeless; /* has no --node: it places its memory itself, or goes through all */
     /* Options that only this program has. */
     const struct option_row *own_options;
     size_t own_option_count;
+    /* The table for people in place of the usual one, its first lines included; NULL: none. */
+    void (*print_table)(const struct session *session, const struct series *series, size_t count);
     /* The table's rows for people; NULL: a row a series. */
     void (*print_rows)(const struct session *session, const struct series *series, size_t count);
 };
@@ -45,6 +48,7 @@ struct session {
     const struct session_program *program;
     struct option_value cpu, node, size, threads, fill_cpu, max_samples, precision, min_sample_ms;
     struct option_value csv, help;
+    char min_sample_help[64];
     hwloc_topology_t topology;
     hwloc_bitmap_t allowed; /* CPUs this process could use when it started: taskset's */
     unsigned *cpus;         /* to measure from, one a thread, threads.value of them */
