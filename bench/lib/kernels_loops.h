@@ -1,0 +1,127 @@
+/* The kernels' loops, the same for every instruction set with vectors of a fixed length. The file
+ * that includes this, once, has defined what kernels_table.h needs, and as always-inlined functions
+ * for its instruction set:
+ *
+ *   line                                                 a line of doubles in registers
+ *   load(from), store(to, x), store_nt(to, x), fence()   fence waits for what store_nt wrote
+ *   splat(value), plus(x, y), times(factor, x)
+ *   sums, sum_line(&sums, from), sums_total(&sums)       64-bit words, added modulo 2^64
+ *
+ * The loops are not unrolled, and fetch nothing ahead: both were tried (up to 8 lines; 512 bytes to
+ * 4 KiB ahead), and neither gained anything that a repetition did not take back, because memory
+ * takes 2 ns or more for a line, and the loop's own instructions a quarter of that. */
+#ifndef BENCH_KERNELS_LOOPS_H
+#define BENCH_KERNELS_LOOPS_H
+
+#include "kernels.h"
+#include "kernels_order.h"
+
+enum { STEP = KERNEL_LINE_BYTES / sizeof(double) }; /* elements from one line to the next */
+
+/* store or store_nt: always a constant, and inlined. */
+typedef void put_line(double *to, line x);
+
+/* From both halves in turn: hardware prefetches each sequence of addresses for itself, and two of
+ * them keep 5 to 20 % more lines on their way than one. The other kernels have two or more. */
+static uint64_t run_read(const struct kernel_slice *slice) {
+    size_t half = slice->lines / 2;
+    const double *low = slice->a, *high = slice->a + half * STEP;
+    sums of_low = {0}, of_high = {0};
+    for (size_t i = 0; i < half; i++, low += STEP, high += STEP) {
+        sum_line(&of_low, low);
+        sum_line(&of_high, high);
+    }
+    if (slice->lines % 2 != 0)
+        sum_line(&of_high, high);
+    return sums_total(&of_low) + sums_total(&of_high);
+}
+
+/* The order comes from a counter, not from memory, and lines are asked for a batch before they are
+ * read: a prefetch leaves the processor's window at once, so that as many are on their way as it
+ * can have. */
+static uint64_t run_read_random(const struct kernel_slice *slice) {
+    const double *a = slice->a;
+    struct kernel_order order = kernel_order_start(slice->lines);
+    struct kernel_batch batches[2];
+    sums total = {0};
+    size_t now = 0;
+    batches[now].count = 0;
+    do {
+        struct kernel_batch *next = &batches[1 - now], *due = &batches[now];
+        kernel_order_next(&order, next);
+        for (size_t i = 0; i < next->count; i++)
+            __builtin_prefetch(a + next->lines[i] * STEP);
+        for (size_t i = 0; i < due->count; i++)
+            sum_line(&total, a + due->lines[i] * STEP);
+        now = 1 - now;
+    } while (!kernel_order_done(&order));
+    for (size_t i = 0; i < batches[now].count; i++)
+        sum_line(&total, a + batches[now].lines[i] * STEP);
+    return sums_total(&total);
+}
+
+/* Both halves in turn, as run_read. */
+KERNEL_INLINE uint64_t write_with(const struct kernel_slice *slice, put_line *how) {
+    size_t half = slice->lines / 2;
+    double *low = slice->c, *high = slice->c + half * STEP;
+    line value = splat(KERNEL_FACTOR);
+    for (size_t i = 0; i < half; i++, low += STEP, high += STEP) {
+        how(low, value);
+        how(high, value);
+    }
+    if (slice->lines % 2 != 0)
+        how(high, value);
+    return 0;
+}
+
+KERNEL_INLINE uint64_t copy_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a;
+    double *c = slice->c, *end = c + slice->lines * STEP;
+    for (; c < end; a += STEP, c += STEP)
+        how(c, load(a));
+    return 0;
+}
+
+KERNEL_INLINE uint64_t scale_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a;
+    double *c = slice->c, *end = c + slice->lines * STEP;
+    for (; c < end; a += STEP, c += STEP)
+        how(c, times(KERNEL_FACTOR, load(a)));
+    return 0;
+}
+
+KERNEL_INLINE uint64_t add_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a, *b = slice->b;
+    double *c = slice->c, *end = c + slice->lines * STEP;
+    for (; c < end; a += STEP, b += STEP, c += STEP)
+        how(c, plus(load(a), load(b)));
+    return 0;
+}
+
+KERNEL_INLINE uint64_t triad_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a, *b = slice->b;
+    double *c = slice->c, *end = c + slice->lines * STEP;
+    for (; c < end; a += STEP, b += STEP, c += STEP)
+        how(c, plus(load(a), times(KERNEL_FACTOR, load(b))));
+    return 0;
+}
+
+KERNEL_INLINE uint64_t mix_3_1_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a;
+    double *c = slice->c, *end = c + slice->lines / 3 * STEP;
+    for (; c < end; a += 3 * STEP, c += STEP)
+        how(c, plus(plus(load(a), load(a + STEP)), load(a + 2 * STEP)));
+    return 0;
+}
+
+KERNEL_INLINE uint64_t mix_2_1_with(const struct kernel_slice *slice, put_line *how) {
+    const double *a = slice->a;
+    double *c = slice->c, *end = c + slice->lines / 2 * STEP;
+    for (; c < end; a += 2 * STEP, c += STEP)
+        how(c, plus(load(a), load(a + STEP)));
+    return 0;
+}
+
+#include "kernels_table.h"
+
+#endif
