@@ -111,9 +111,26 @@ static void what_others_change_meanwhile_is_kept(void **state) {
     forget(&made_up);
 }
 
-/* Starts a process that switches them off and then does what `then` says. Returns it once they are
+enum what { WAIT, FORK_AND_WAIT, END };
+
+/* How long the fork of FORK_AND_WAIT lives at most: longer than assert_becomes waits. */
+#define FORK_SECONDS 20
+
+/* A pipe that keeps that fork alive until the test closes it. */
+static int life[2];
+
+static void fork_something(void) {
+    char byte;
+    if (fork() == 0) {
+        close(life[1]);
+        alarm(FORK_SECONDS);
+        _exit((int)read(life[0], &byte, 1));
+    }
+}
+
+/* Starts a process that switches them off and then waits for ever or ends. Returns it once they are
  * off. */
-static pid_t start_measuring(const struct made_up *made_up, void (*then)(void)) {
+static pid_t start_measuring(const struct made_up *made_up, enum what what) {
     int ready[2];
     char byte;
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
@@ -125,8 +142,11 @@ static pid_t start_measuring(const struct made_up *made_up, void (*then)(void)) 
         if (!prefetchers_guard(&prefetchers, made_up->root, CPU, &skylake) ||
             !prefetchers_off(&prefetchers))
             _exit(1);
+        if (what == FORK_AND_WAIT)
+            fork_something();
         (void)!write(ready[1], "", 1);
-        then();
+        while (what != END)
+            pause();
         _exit(0);
     }
     close(ready[1]);
@@ -135,32 +155,16 @@ static pid_t start_measuring(const struct made_up *made_up, void (*then)(void)) 
     return child;
 }
 
-static void wait_for_ever(void) {
-    for (;;)
-        pause();
-}
-
-/* A pipe that keeps a fork alive until the test closes its end. */
-static int life[2];
-
-static void leave_a_fork_behind(void) {
-    char byte;
-    if (fork() == 0) {
-        close(life[1]);
-        _exit((int)read(life[0], &byte, 1));
-    }
-    wait_for_ever();
-}
-
-static void restored_after(void (*then)(void), int signal_number) {
+static void restored_after(enum what what, int signal_number) {
     struct made_up made_up;
     int status;
     make_up(&made_up);
     set_value(&made_up, INTEL_REGISTER, 0x801);
-    pid_t child = start_measuring(&made_up, then);
-    assert_int_equal(value_of(&made_up, INTEL_REGISTER), 0x80F);
-    if (signal_number != 0)
+    pid_t child = start_measuring(&made_up, what);
+    if (signal_number != 0) {
+        assert_int_equal(value_of(&made_up, INTEL_REGISTER), 0x80F);
         assert_int_equal(kill(child, signal_number), 0);
+    }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_becomes(&made_up, INTEL_REGISTER, 0x801);
     forget(&made_up);
@@ -168,20 +172,20 @@ static void restored_after(void (*then)(void), int signal_number) {
 
 static void killed_processes_leave_them_restored(void **state) {
     (void)state;
-    restored_after(wait_for_ever, SIGKILL);
-    restored_after(wait_for_ever, SIGTERM);
-    restored_after(wait_for_ever, SIGSEGV);
+    restored_after(WAIT, SIGKILL);
+    restored_after(WAIT, SIGTERM);
+    restored_after(WAIT, SIGSEGV);
 }
 
 static void a_process_that_forgets_leaves_them_restored(void **state) {
     (void)state;
-    restored_after(sync, 0);
+    restored_after(END, 0);
 }
 
 static void a_fork_that_outlives_the_killed_process_does_not_delay_it(void **state) {
     (void)state;
     assert_int_equal(pipe2(life, O_CLOEXEC), 0);
-    restored_after(leave_a_fork_behind, SIGKILL);
+    restored_after(FORK_AND_WAIT, SIGKILL);
     close(life[0]);
     close(life[1]);
 }
@@ -196,7 +200,7 @@ static void a_killed_process_group_leaves_them_restored(void **state) {
     assert_true(leader >= 0);
     if (leader == 0) {
         setpgid(0, 0);
-        start_measuring(&made_up, wait_for_ever);
+        start_measuring(&made_up, WAIT);
         kill(0, SIGKILL);
         _exit(1);
     }
