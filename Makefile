@@ -95,6 +95,11 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libbench.a | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) -O1 -g -DNA_DEBUG=1 $(DEPFLAGS) -I. -o $@ $< $(BUILD)/libbench.a -lcmocka $(BENCH_LIBS)
 
+# A latency whose rings are cut, for tests.
+$(BUILD)/tests/latency_cut: bench/latency.c tests/cli/plant_cut_ring.c $(BUILD)/libbench.a | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -Ibench/lib -I. -o $@ $^ -Wl,--wrap=ring_lay $(BENCH_LIBS)
+
 # A kernel that refuses placement, for tests.
 $(BUILD)/tests/refuse: tests/cli/refuse.c | $(BUILD)/
 	@mkdir -p $(@D)
@@ -105,7 +110,7 @@ $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) $(UBSAN) -I. -MMD -MP -MF $@.d -o $@ $< $(BENCH_LIB_C) -lcmocka $(BENCH_LIBS)
 
-check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
+check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/tests/latency_cut $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
 
 check-vm: all $(BUILD)/tests/refuse ## A short choice of check-lab: placement and ground truth on two nodes

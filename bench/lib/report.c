@@ -243,7 +243,8 @@ static void print_row(const struct series *series, int width) {
            samples_text(series, samples));
 }
 
-static void print_rows(const struct series *series, size_t count, const char *unit) {
+void session_print_rows(const struct session *session, const struct series *series, size_t count) {
+    const char *unit = session->program->unit;
     char label[LABEL_TEXT];
     int width = (int)strlen(unit);
     for (size_t i = 0; i < count; i++) {
@@ -274,7 +275,7 @@ static void print_table(const struct session *session, const struct series *seri
     if (session->program->print_rows != NULL)
         session->program->print_rows(session, series, count);
     else
-        print_rows(series, count, session->program->unit);
+        session_print_rows(session, series, count);
 }
 
 /* Room for what series_name writes; a longer name is cut. */
@@ -372,6 +373,8 @@ static void warn(const struct session *session, const struct series *series, siz
     if (placement.status == PLACEMENT_UNVERIFIED && placement.error != 0)
         session_say(session, "warning: the kernel would not say where the pages are: %s",
                     strerror(placement.error));
+    if (session->cached[0] != '\0')
+        session_say(session, "note: %s", session->cached);
     warn_of_noise(session, series, count);
     warn_of_disturbance(session, series, count);
 }

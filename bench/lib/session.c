@@ -285,9 +285,11 @@ static bool choose_size(struct session *session, int *status) {
             session_say(session, "the size of the caches is not known here; --size sets another");
     } else if (session->size.value < 4 * cache_bytes) {
         char cache[UNITS_SIZE_TEXT];
-        session_say(session,
-                    "note: --size is below 4 x the last-level caches (%s): caches count too",
-                    units_format_size(cache_bytes, cache));
+        uint64_t held_bytes = cache_bytes < session->size.value ? cache_bytes : session->size.value;
+        snprintf(session->cached, sizeof session->cached,
+                 "caches (%s) hold %.0f %% of --size; 4 x as much or more is of memory",
+                 units_format_size(cache_bytes, cache),
+                 100 * (double)held_bytes / (double)session->size.value);
     }
     int node = session->source.node;
     uint64_t node_bytes = node >= 0 ? topology_node_bytes(session->topology, (unsigned)node) : 0;

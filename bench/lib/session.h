@@ -112,6 +112,9 @@ int session_fail(const struct session *session, const char *variant, const char 
 int session_report(const struct session *session, struct series *series, size_t count,
                    struct placement_verdict placement);
 
+/* The usual table's rows, with their heading: one a series, each of the program's unit. */
+void session_print_rows(const struct session *session, const struct series *series, size_t count);
+
 #define SESSION_INTERVAL_TEXT 80
 
 /* A median's interval as tables show it: "LOW to HIGH", or that it has none; returns text. */

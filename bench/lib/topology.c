@@ -43,6 +43,16 @@ uint64_t topology_cache_bytes(hwloc_topology_t topology) {
     return total;
 }
 
+size_t topology_cpu_caches(hwloc_topology_t topology, unsigned cpu, struct topology_cache *caches,
+                           size_t capacity) {
+    size_t count = 0;
+    for (hwloc_obj_t at = hwloc_get_pu_obj_by_os_index(topology, cpu);
+         at != NULL && count < capacity; at = at->parent)
+        if (holds_data(at))
+            caches[count++] = (struct topology_cache){at->attr->cache.depth, at->attr->cache.size};
+    return count;
+}
+
 uint64_t topology_node_bytes(hwloc_topology_t topology, unsigned node) {
     hwloc_obj_t object = hwloc_get_numanode_obj_by_os_index(topology, node);
     return object != NULL ? object->attr->numanode.local_memory : 0;

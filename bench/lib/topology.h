@@ -14,6 +14,16 @@ bool topology_open(hwloc_topology_t *topology);
 /* Bytes of all last-level caches together (a cache with no cache above it); 0 when unknown. */
 uint64_t topology_cache_bytes(hwloc_topology_t topology);
 
+struct topology_cache {
+    unsigned level; /* 1, 2, ... */
+    uint64_t size_bytes;
+};
+
+/* Fills in the caches that hold a CPU's data, the nearest first; returns how many there are, at
+ * most capacity. */
+size_t topology_cpu_caches(hwloc_topology_t topology, unsigned cpu, struct topology_cache *caches,
+                           size_t capacity);
+
 enum topology_node {
     TOPOLOGY_NODE_USABLE,
     TOPOLOGY_NODE_UNKNOWN,     /* no such id */

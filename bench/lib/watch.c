@@ -8,30 +8,14 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include "clock.h"
+#include "processor.h"
 
 #define CALIBRATE_NS 5000000u
 
 /* Beyond what slewing, a read that was interrupted, and rounding explain. */
 #define CLOCKS_DIFFER_PART 0.01
 #define CLOCKS_DIFFER_NS   2e6
-
-/* A counter that runs evenly whatever the core's clock does: on x86-64 where CPUID 8000_0007
- * EDX[8] says that the time-stamp counter is invariant; on arm64 always. */
-static bool has_counter(void) {
-#if defined(__x86_64__)
-    unsigned eax, ebx, ecx, edx;
-    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1u << 8)) != 0;
-#elif defined(__aarch64__)
-    return true;
-#else
-    return false;
-#endif
-}
 
 static uint64_t read_counter(void) {
 #if defined(__x86_64__)
@@ -61,17 +45,29 @@ void watch_read(struct watch_reading *reading) {
         .cpu = cpu < 0 ? 0 : (unsigned)cpu,
         .wall_ns = read_clock(CLOCK_REALTIME),
         .monotonic_ns = (uint64_t)read_clock(CLOCK_MONOTONIC),
-        .ticks = has_counter() ? read_counter() : 0,
+        .ticks = read_counter(),
         .raw_ns = clock_ns(),
     };
+}
+
+/* A counter that runs evenly whatever the core's clock does: on x86-64 where CPUID calls the
+ * time-stamp counter invariant; on arm64 the generic timer's always. */
+static bool has_counter(void) {
+    struct processor processor;
+    processor_identify(&processor);
+#if defined(__aarch64__)
+    return true;
+#else
+    return processor.invariant_tsc;
+#endif
 }
 
 void watch_calibrate(struct watch *watch) {
     struct watch_reading before, after;
     *watch = (struct watch){0};
-    watch_read(&before);
-    if (before.ticks == 0)
+    if (!has_counter())
         return;
+    watch_read(&before);
     do
         watch_read(&after);
     while (after.raw_ns - before.raw_ns < CALIBRATE_NS);
