@@ -16,11 +16,13 @@ static bool read_value(const struct option_row *row, const char *text, char erro
     case OPTION_TEXT:
         break;
     case OPTION_COUNT:
-        if (!units_parse_count(text, row->min, row->max, &value)) {
+        if ((row->word == NULL || strcmp(text, row->word) != 0) &&
+            !units_parse_count(text, row->min, row->max, &value)) {
             snprintf(error, OPTIONS_ERROR,
                      "--%s: '%.40s' is not accepted; a whole number from %" PRIu64 " to %" PRIu64
-                     " is",
-                     row->name, text, row->min, row->max);
+                     "%s%s is",
+                     row->name, text, row->min, row->max, row->word != NULL ? ", or " : "",
+                     row->word != NULL ? row->word : "");
             return false;
         }
         break;

@@ -29,6 +29,7 @@ struct option_row {
     enum option_kind kind;
     uint64_t min, max; /* accepted values of COUNT and SIZE */
     struct option_value *value;
+    const char *word; /* also accepted by COUNT, and then the value is 0; NULL: no word is */
 };
 
 #define OPTIONS_MAX   24

@@ -91,8 +91,14 @@ static void set_labels(struct samples_row *row, const struct series *series) {
         row->threads = series->threads;
     if (series->size_bytes != 0)
         row->size_bytes = series->size_bytes;
+    if (series->allocator != NULL)
+        row->allocator = series->allocator;
+    if (series->policy != NULL)
+        row->policy = series->policy;
     if (series->pages != NULL)
         row->pages = series->pages;
+    if (series->pages_on_nodes != NULL)
+        row->pages_on_nodes = series->pages_on_nodes;
     if (series->proof != NULL)
         row->proof = series->proof;
 }

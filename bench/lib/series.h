@@ -41,7 +41,7 @@ struct series {
     const struct series_other *other;
     unsigned threads;
     uint64_t size_bytes;
-    const char *pages;
+    const char *allocator, *policy, *pages, *pages_on_nodes;
     const struct placement_verdict *placement;
     const char *proof;  /* what was checked of this series alone */
     const char *cached; /* why the figure is of caches, not of memory */

@@ -62,14 +62,20 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
         {"help", NULL, "this text", OPTION_FLAG, 0, 0, &session->help},
     };
     const struct option_row threads = {
-        "threads",
-        "N",
-        "threads, each pinned to one of the first N CPUs that this process may use\n"
-        "(default: 1; taskset -c LIST chooses which)",
-        OPTION_COUNT,
-        1,
-        INT32_MAX,
-        &session->threads};
+        .name = "threads",
+        .argument = program->threads_auto ? "N|auto" : "N",
+        .help =
+            program->threads_auto
+                ? "threads, each pinned to one of the first N CPUs that this process may use\n"
+                  "(default: 1; taskset -c LIST chooses which); auto: 1, 2, 4, ... of them, until\n"
+                  "more bring nothing"
+                : "threads, each pinned to one of the first N CPUs that this process may use\n"
+                  "(default: 1; taskset -c LIST chooses which)",
+        .kind = OPTION_COUNT,
+        .min = 1,
+        .max = INT32_MAX,
+        .value = &session->threads,
+        .word = program->threads_auto ? "auto" : NULL};
     const struct option_row fill_cpu = {
         "fill-cpu",
         "N",
@@ -141,8 +147,12 @@ static bool refuse(const struct session *session, int *status, int with, const c
 static bool choose_cpus(struct session *session, hwloc_const_bitmap_t allowed, int *status) {
     char line[256], list[128];
     list_ids(allowed, list, sizeof list);
+    int usable = hwloc_bitmap_weight(allowed);
+    session->threads_auto = session->threads.value == 0;
+    if (session->threads_auto)
+        session->threads.value = usable > 0 ? (uint64_t)usable : 1;
     size_t threads = session->threads.value;
-    if (session->cpu.given && threads > 1)
+    if (session->cpu.given && (threads > 1 || session->threads_auto))
         return refuse(session, status, SESSION_BAD_USAGE,
                       "--cpu names one CPU; for more --threads use taskset -c LIST");
     if (session->cpu.given && !hwloc_bitmap_isset(allowed, (unsigned)session->cpu.value)) {
@@ -150,7 +160,6 @@ static bool choose_cpus(struct session *session, hwloc_const_bitmap_t allowed, i
                  session->cpu.value, list);
         return refuse(session, status, SESSION_BAD_USAGE, line);
     }
-    int usable = hwloc_bitmap_weight(allowed);
     if (usable < 0 || threads > (size_t)usable) {
         snprintf(line, sizeof line,
                  "--threads: %zu is more than the %d CPUs this process may use: %s", threads,

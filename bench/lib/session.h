@@ -31,6 +31,7 @@ struct session_program {
     uint64_t size_default_bytes; /* raised to 4 x cache */
     unsigned arrays;             /* blocks of --size that are allocated */
     bool threaded;               /* has --threads */
+    bool threads_auto;           /* --threads also takes "auto" */
     bool fillable;               /* has --fill-cpu */
     unsigned min_sample_ms;      /* default of --min-sample-ms; 0: 100 */
     bool sizeless;               /* has no --size: it sizes its memory itself, or measures none */
@@ -48,6 +49,7 @@ struct session {
     const struct session_program *program;
     struct option_value cpu, node, size, threads, fill_cpu, max_samples, precision, min_sample_ms;
     struct option_value csv, help;
+    bool threads_auto; /* --threads auto: threads.value is then all CPUs, and cpus has them all */
     char min_sample_help[64];
     hwloc_topology_t topology;
     hwloc_bitmap_t allowed; /* CPUs this process could use when it started: taskset's */
