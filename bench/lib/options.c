@@ -16,13 +16,14 @@ static bool read_value(const struct option_row *row, const char *text, char erro
     case OPTION_TEXT:
         break;
     case OPTION_COUNT:
-        if ((row->word == NULL || strcmp(text, row->word) != 0) &&
+    case OPTION_COUNT_OR_AUTO:
+        if ((row->kind == OPTION_COUNT || strcmp(text, "auto") != 0) &&
             !units_parse_count(text, row->min, row->max, &value)) {
             snprintf(error, OPTIONS_ERROR,
                      "--%s: '%.40s' is not accepted; a whole number from %" PRIu64 " to %" PRIu64
-                     "%s%s is",
-                     row->name, text, row->min, row->max, row->word != NULL ? ", or " : "",
-                     row->word != NULL ? row->word : "");
+                     "%s is",
+                     row->name, text, row->min, row->max,
+                     row->kind == OPTION_COUNT ? "" : ", or auto,");
             return false;
         }
         break;

@@ -8,11 +8,12 @@
 #include <stdio.h>
 
 enum option_kind {
-    OPTION_FLAG,    /* takes no value */
-    OPTION_COUNT,   /* a whole number */
-    OPTION_SIZE,    /* bytes, with K, M or G */
-    OPTION_PERCENT, /* a number such as 1 or 0.5, from 0.01 to 100 */
-    OPTION_TEXT,    /* anything: the program reads it */
+    OPTION_FLAG,          /* takes no value */
+    OPTION_COUNT,         /* a whole number */
+    OPTION_COUNT_OR_AUTO, /* the same, or "auto": the value is then 0 */
+    OPTION_SIZE,          /* bytes, with K, M or G */
+    OPTION_PERCENT,       /* a number such as 1 or 0.5, from 0.01 to 100 */
+    OPTION_TEXT,          /* anything: the program reads it */
 };
 
 struct option_value {
@@ -29,7 +30,6 @@ struct option_row {
     enum option_kind kind;
     uint64_t min, max; /* accepted values of COUNT and SIZE */
     struct option_value *value;
-    const char *word; /* also accepted by COUNT, and then the value is 0; NULL: no word is */
 };
 
 #define OPTIONS_MAX   24

@@ -71,11 +71,10 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
                   "more bring nothing"
                 : "threads, each pinned to one of the first N CPUs that this process may use\n"
                   "(default: 1; taskset -c LIST chooses which)",
-        .kind = OPTION_COUNT,
+        .kind = program->threads_auto ? OPTION_COUNT_OR_AUTO : OPTION_COUNT,
         .min = 1,
         .max = INT32_MAX,
-        .value = &session->threads,
-        .word = program->threads_auto ? "auto" : NULL};
+        .value = &session->threads};
     const struct option_row fill_cpu = {
         "fill-cpu",
         "N",
