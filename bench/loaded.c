@@ -1,53 +1,45 @@
-/* Latency under load: a chain of dependent loads while other CPUs read the same memory at a set
- * rate, from none to as fast as they can. */
-#include <errno.h>
+/* Latency under load: a victim's chain of dependent loads while aggressors on other CPUs read and
+ * write memory at a set rate, from none to as fast as they can. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "crew.h"
-#include "inject.h"
-#include "knee.h"
+#include "loading.h"
 #include "placement.h"
 #include "ring.h"
 #include "session.h"
-#include "spans.h"
 #include "topology.h"
 #include "units.h"
-
-/* The probe's loads between two looks at the clock: 25 us or so on a real machine, 0.5 to 4 ms in
- * an emulator, where a span is longer for it. */
-#define SPAN_LOADS 256
-
-#define LINE_BYTES INJECT_LINE_BYTES
+#include "victim_matrix.h"
 
 #define RING_SEED 20261122
 
-/* The probe's memory, and the injectors' together. */
-#define ARRAYS 2
+/* The victim's memory, and the aggressors' together. */
+enum { VICTIM, AGGRESSORS, BLOCKS };
 
-/* Parts of the rate that the injectors reach without a pace while the probe runs too. Closer
- * together near the top, where on most machines the curve turns up. */
-static const struct step {
-    const char *variant;
-    double rate; /* 0: the injectors rest; 1: no pace */
-} steps[] = {
-    {"idle", 0},  {"10%", 0.1},  {"20%", 0.2},  {"30%", 0.3}, {"40%", 0.4},
-    {"50%", 0.5}, {"60%", 0.6},  {"70%", 0.7},  {"80%", 0.8}, {"85%", 0.85},
-    {"90%", 0.9}, {"95%", 0.95}, {"full", 1.0},
-};
-#define STEPS (sizeof steps / sizeof steps[0])
-
-#define CALIBRATION_SAMPLES 3
-
-static struct option_value injectors_option;
+static struct option_value aggressors_option, aggressor_memory_option, mix_option;
+static struct option_value matrix_option, curves_option;
 
 static const struct option_row own_options[] = {
-    {"injectors", "LIST",
-     "CPUs of the injectors, one thread each, such as 1-3,8 (default: of the measuring\n"
-     "CPU's node, all others that this process may use; under taskset -c CPU, all others)",
-     OPTION_TEXT, 0, 0, &injectors_option},
+    {"mix", "R:W",
+     "lines that aggressors read for those that they write: 3:1, 2:1, 1:1, 0:1, ...;\n"
+     "with -nt behind, as in 1:1-nt, by non-temporal stores (default: 1:0)",
+     OPTION_TEXT, 0, 0, &mix_option},
+    {"aggressors", "LIST",
+     "CPUs of the aggressors, a thread each, such as 1-3,8 (default: all others of the\n"
+     "victim's node that this process may use; under taskset -c CPU, all others of it)",
+     OPTION_TEXT, 0, 0, &aggressors_option},
+    {"aggressor-memory", "N",
+     "the aggressors' memory hand-placed on this node by libnuma (default: as the\n"
+     "victim's)",
+     OPTION_COUNT, 0, PLACEMENT_NODES - 1, &aggressor_memory_option},
+    {"matrix", NULL,
+     "every victim (CPU node, memory node), alone and beside all aggressors (CPU\n"
+     "node, memory node) at full rate, memory hand-placed by libnuma; --cpu, --node,\n"
+     "--aggressors and --aggressor-memory each keep to what they name",
+     OPTION_FLAG, 0, 0, &matrix_option},
+    {"curves", NULL, "with --matrix: at all rates, and the knee of each pair", OPTION_FLAG, 0, 0,
+     &curves_option},
 };
 
 static void print_rows(const struct session *session, const struct series *series, size_t count);
@@ -57,246 +49,57 @@ static const struct session_program loaded = {
     .metric = "loaded_latency",
     .unit = "ns",
     .about =
-        "Latency of a load in ns (1 ns = 1e-9 s) while other CPUs read the same memory. A probe\n"
-        "chases one ring in random order, as bench/latency does; injectors, a thread a CPU, read\n"
-        "through memory of their own in rising order, one load a 64-byte line, paced by the clock:\n"
-        "not at all (idle), at 11 parts (10% to 95%) of the rate they reach unpaced, and unpaced\n"
-        "(full). All memory is allocated and first written by the probe's thread.\n"
+        "Latency of a load in ns (1 ns = 1e-9 s) while other CPUs use the memory. A victim chases\n"
+        "one ring in random order, as bench/latency does; aggressors, a thread a CPU, read through\n"
+        "memory of their own in rising order, one load a 64-byte line, paced by the clock: not at\n"
+        "all (idle), at 11 parts (10% to 95%) of the rate they reach unpaced, and unpaced (full).\n"
+        "With --mix they also write: one 8-byte store a line, for which the processor fetches the\n"
+        "line first (write-allocate) and writes it back later; non-temporal stores fill the line\n"
+        "and fetch nothing. All memory is allocated and first written by the victim's thread.\n"
         "Counted, over the same time: bandwidth, in GB/s (1 GB = 1e9 bytes), is the lines that\n"
-        "injectors and probe load times 64 bytes; loaded_latency is the probe's time over loads.\n"
-        "A sample is the median over up to 256 spans of it, but for spans in which the injectors\n"
-        "read under half of what they read in its busiest tenth: then one had lost its CPU.\n"
+        "aggressors and victim load or store, once each, times 64 bytes; value_write_allocate in\n"
+        "the CSV has those fetched for stores in addition. loaded_latency is the victim's time over\n"
+        "loads. A sample is the median over up to 256 spans of it, but for spans in which the\n"
+        "aggressors move under half of what they move in its busiest tenth: then one had lost its\n"
+        "CPU. A sample that loses over half of its spans so is marked (disturbed: preempted).\n"
         "knee, in GB/s: the total bandwidth at which latency is 1.5 x idle, straight between the\n"
         "steps on either side, at the curve's last such crossing. A link that serves in turn is\n"
         "flat until its capacity and steep there, so there the knee is that capacity. No knee is\n"
-        "given when the injectors never raise latency that far.\n",
+        "given when the aggressors never raise latency that far.\n"
+        "--matrix: who slows whom down. The victim is the first CPU of each node, the aggressors\n"
+        "are all other CPUs of one node; nodes without CPUs are memory only. In the CSV cpu_node\n"
+        "and mem_node are the victim's, other_cpu_node and other_mem_node the aggressors'.\n",
     .size_help =
-        "memory the ring spans, and as much again for the injectors together (default: 256M,\n"
-        "or 4 x all last-level caches if larger)",
+        "memory the ring spans, and as much again for the aggressors together; with\n"
+        "--matrix both on every node (default: 256M, or 4 x all last-level caches if larger)",
     .size_min_bytes = 64 << 10,
     .size_max_bytes = RING_MAX_BYTES,
     .size_default_bytes = (uint64_t)256 << 20,
-    .arrays = ARRAYS,
+    .arrays = BLOCKS,
     .own_options = own_options,
     .own_option_count = sizeof own_options / sizeof own_options[0],
     .print_rows = print_rows,
 };
 
-struct bench {
-    struct session *session;
-    struct crew crew; /* member 0 is the probe, member i runs injectors[i - 1] */
-    void **at;        /* where the probe is on its ring */
-    size_t injector_count;
-    struct injector *injectors;
-    double *rates;               /* of each, unpaced, in lines/ns */
-    uint64_t *lines, *lines_now; /* of each, when the sample began and ended */
-    double lines_per_ns;         /* of all and the probe, unpaced */
-    size_t burst;
-    /* The step that the crew is at; its samples, or NULL while calibrating. */
-    const struct step *step;
-    struct series *latency, *bandwidth;
-    atomic_bool stop __attribute__((aligned(128)));
-};
-
-static uint64_t count_lines(struct bench *bench, uint64_t *lines) {
-    uint64_t total = 0;
-    for (size_t i = 0; i < bench->injector_count; i++) {
-        lines[i] = atomic_load_explicit(&bench->injectors[i].lines, memory_order_relaxed);
-        total += lines[i];
-    }
-    return total;
-}
-
-/* Chases for at least min_ns, and counts what the injectors read meanwhile. False when one of them
- * that should have has read nothing. */
-static bool take_sample(struct bench *bench, uint64_t min_ns, struct spans_summary *sample) {
-    struct span spans[SPANS_MAX];
-    size_t count = 0;
-    uint64_t lines = count_lines(bench, bench->lines);
-    uint64_t started_ns = clock_ns(), at_ns = started_ns;
-    do {
-        uint64_t loads = 0, elapsed_ns;
-        do {
-            bench->at = ring_chase(bench->at, SPAN_LOADS);
-            loads += SPAN_LOADS;
-            elapsed_ns = clock_ns() - at_ns;
-        } while (elapsed_ns < min_ns / SPANS_MAX || elapsed_ns == 0);
-        uint64_t lines_now = count_lines(bench, bench->lines_now);
-        spans[count++] = (struct span){elapsed_ns, loads, lines_now - lines};
-        lines = lines_now;
-        at_ns += elapsed_ns;
-    } while (at_ns - started_ns < min_ns && count < SPANS_MAX);
-    for (size_t i = 0; i < bench->injector_count && bench->step->rate > 0; i++)
-        if (bench->lines_now[i] == bench->lines[i])
-            return false;
-    *sample = spans_summarise(spans, count);
-    return true;
-}
-
-/* On a busy machine a thread may have to wait for its CPU, but not for seconds. */
-#define STARVED_NS 5000000000u
-
-/* Takes samples until all injectors have run in one. False when one of them does not come to run.
- */
-static bool next_sample(struct bench *bench, uint64_t min_ns, struct spans_summary *sample) {
-    uint64_t started_ns = clock_ns();
-    while (!take_sample(bench, min_ns, sample))
-        if (clock_ns() - started_ns > min_ns + STARVED_NS)
-            return false;
-    return true;
-}
-
-/* Takes unpaced samples; the fastest one gives the rates, since interruptions only slow it. */
-static bool calibrate(struct bench *bench, uint64_t min_ns) {
-    bench->lines_per_ns = 0;
-    for (size_t i = 0; i < CALIBRATION_SAMPLES; i++) {
-        struct spans_summary full;
-        if (!next_sample(bench, min_ns, &full))
-            return false;
-        if (full.rate <= bench->lines_per_ns)
-            continue;
-        bench->lines_per_ns = full.rate;
-        double all = 0;
-        for (size_t k = 0; k < bench->injector_count; k++)
-            all += (double)(bench->lines_now[k] - bench->lines[k]);
-        for (size_t k = 0; k < bench->injector_count; k++)
-            bench->rates[k] =
-                full.injected_rate * (double)(bench->lines_now[k] - bench->lines[k]) / all;
-    }
-    return true;
-}
-
-/* The step's samples; false when an injector does not come to run. */
-static bool probe(struct bench *bench) {
-    uint64_t min_ns = session_min_sample_ns(bench->session);
-    struct spans_summary sample;
-    /* Until threads run, queues are full and the processor's clock is up. */
-    if (!next_sample(bench, min_ns / 4, &sample))
-        return false;
-    if (bench->latency == NULL)
-        return calibrate(bench, min_ns);
-    while (!session_enough(bench->session, bench->latency)) {
-        struct sample latency = {.started_at = time(NULL)};
-        struct watch_reading before, after;
-        watch_read(&before);
-        if (!next_sample(bench, min_ns, &sample))
-            return false;
-        watch_read(&after);
-        latency.value = sample.latency_ns;
-        latency.disturbed =
-            watch_compare(&bench->session->watch, &before, &after, bench->session->cpus[0]);
-        struct sample bandwidth = latency;
-        bandwidth.value = sample.bandwidth;
-        series_add(bench->latency, &latency);
-        series_add(bench->bandwidth, &bandwidth);
-    }
-    return true;
-}
-
-/* At once, since the crew cannot be waited for. */
-static _Noreturn void give_up(struct bench *bench) {
-    session_say(bench->session, "an injector got no time on its CPU: other programs use it");
-    crew_release(&bench->crew);
-    exit(SESSION_NOT_MEASURED);
-}
-
-/* What each of the crew does in a step. */
-static void work(void *context, size_t member) {
-    struct bench *bench = context;
-    if (member == 0) {
-        if (!probe(bench))
-            give_up(bench);
-        atomic_store(&bench->stop, true);
-        return;
-    }
-    struct injector *injector = &bench->injectors[member - 1];
-    if (bench->step->rate <= 0)
-        return;
-    if (bench->step->rate >= 1) {
-        inject(injector, NULL, &bench->stop);
-        return;
-    }
-    struct inject_pace pace = {
-        .lines_per_ns = bench->step->rate * bench->rates[member - 1],
-        .burst = bench->burst,
-        .started_ns = clock_ns(),
-    };
-    /* Not all at once: each begins its first burst a part of a period later. */
-    pace.given = (double)bench->burst * (double)member / (double)bench->injector_count;
-    inject(injector, &pace, &bench->stop);
-}
-
-static void do_step(struct bench *bench, const struct step *step, struct series *latency,
-                    struct series *bandwidth) {
-    bench->step = step;
-    bench->latency = latency;
-    bench->bandwidth = bandwidth;
-    atomic_store(&bench->stop, false);
-    if (!crew_try(&bench->crew, work, bench, STARVED_NS))
-        give_up(bench);
-}
+/* The curve: one victim, one set of aggressors, all rates. */
 
 /* Series of the report: every step's latency, every step's bandwidth, and the knee if there is one.
  */
-#define SERIES (2 * STEPS + 1)
-
-static void take_steps(struct bench *bench, struct series series[SERIES]) {
-    for (size_t i = 0; i < STEPS; i++) {
-        series[i].variant = series[STEPS + i].variant = steps[i].variant;
-        series[STEPS + i].metric = "bandwidth";
-        series[STEPS + i].unit = "GB/s";
-    }
-    do_step(bench, &steps[0], &series[0], &series[STEPS]);
-    do_step(bench, &steps[STEPS - 1], NULL, NULL);
-    series_settle(&series[0]);
-    struct stats_summary idle = series_summary(&series[0]);
-    bench->burst = inject_burst(idle.median, bench->lines_per_ns);
-    for (size_t i = 1; i < STEPS; i++)
-        do_step(bench, &steps[i], &series[i], &series[STEPS + i]);
-}
-
-static struct knee_point step_point(const struct series series[SERIES], size_t step) {
-    const struct series *latency = &series[step], *bandwidth = &series[STEPS + step];
-    return (struct knee_point){
-        .bandwidth = series_summary(bandwidth).median,
-        .latency = series_summary(latency).median,
-    };
-}
-
-/* Adds the knee's series; returns how many there are then. */
-static size_t add_knee(const struct session *session, struct series series[SERIES]) {
-    struct knee_point points[STEPS];
-    double bandwidth;
-    for (size_t i = 0; i < SERIES - 1; i++)
-        series_settle(&series[i]);
-    for (size_t i = 0; i < STEPS; i++)
-        points[i] = step_point(series, i);
-    if (!knee_find(points, STEPS, &bandwidth)) {
-        session_say(
-            session,
-            "no knee: at full rate latency is %.2f x idle, below %.1f x: these injectors do "
-            "not saturate the memory",
-            points[STEPS - 1].latency / points[0].latency, KNEE_RISE);
-        return SERIES - 1;
-    }
-    struct series *knee = &series[SERIES - 1];
-    knee->variant = "x1.5";
-    knee->metric = "knee";
-    knee->unit = "GB/s";
-    series_add(knee, &(struct sample){.value = bandwidth, .started_at = time(NULL)});
-    return SERIES;
-}
+#define SERIES (2 * LOADING_STEPS + 1)
 
 /* The curve, a row a step: what is asked for is both its coordinates. */
 static void print_rows(const struct session *session, const struct series *series, size_t count) {
-    printf("injectors: %" PRIu64 "\n", session->threads.value - 1);
-    printf("%-8s %10s %10s %23s %10s %8s\n", "rate", "GB/s", "ns", "95 % interval", "minimum",
+    printf("aggressors: %" PRIu64, session->threads.value - 1);
+    if (aggressor_memory_option.given)
+        printf(", their memory on node %" PRIu64, aggressor_memory_option.value);
+    printf("\n%-12s %10s %10s %23s %10s %8s\n", "rate", "GB/s", "ns", "95 % interval", "minimum",
            "samples");
-    for (size_t i = 0; i < STEPS; i++) {
+    for (size_t i = 0; i < LOADING_STEPS; i++) {
         struct stats_summary latency = series_summary(&series[i]);
+        double bandwidth = series_summary(&series[LOADING_STEPS + i]).median;
         char interval[SESSION_INTERVAL_TEXT], text[3][UNITS_FIGURE_TEXT];
-        printf("%-8s %10s %10s %23s %10s %8zu\n", series[i].variant,
-               units_format_figure(step_point(series, i).bandwidth, text[0]),
+        printf("%-12s %10s %10s %23s %10s %8zu\n", series[i].variant,
+               units_format_figure(bandwidth, text[0]),
                units_format_figure(latency.median, text[1]), session_interval(&latency, interval),
                units_format_figure(latency.minimum, text[2]), latency.samples);
     }
@@ -308,143 +111,249 @@ static void print_rows(const struct session *session, const struct series *serie
         printf("knee: none, latency stays below %.1f x idle\n", KNEE_RISE);
 }
 
-/* The CPUs of --injectors, or those that stand in for it. False with one line said; *status is then
- * the exit status. */
-static bool choose_injectors(const struct session *session, hwloc_bitmap_t cpus, int *status) {
+/* Where the blocks' memory comes from. */
+struct sources {
+    struct memory_source *of[BLOCKS];
+    struct memory_source aggressors; /* when it is not the session's */
+};
+
+static struct placement_tally ask(const struct session *session, const struct sources *sources,
+                                  void *const blocks[BLOCKS]) {
+    struct placement_tally tally = {0};
+    for (size_t i = 0; i < BLOCKS; i++)
+        placement_add(&tally, blocks[i], session->size.value, &sources->of[i]->expected);
+    return tally;
+}
+
+/* The aggressors' node where all are on one, negative otherwise. */
+static struct series_other name_aggressors(const struct session *session,
+                                           const struct sources *sources,
+                                           hwloc_const_bitmap_t cpus) {
+    struct series_other other = SERIES_NO_OTHER;
+    int *node_of_cpu = victims_ask_nodes(session->topology, cpus);
+    int cpu = hwloc_bitmap_first(cpus);
+    if (node_of_cpu != NULL)
+        other.cpu_node = node_of_cpu[cpu];
+    for (; node_of_cpu != NULL && cpu >= 0; cpu = hwloc_bitmap_next(cpus, cpu))
+        if (node_of_cpu[cpu] != other.cpu_node)
+            other.cpu_node = -1;
+    free(node_of_cpu);
+    other.mem_node = sources->of[AGGRESSORS]->node;
+    return other;
+}
+
+/* Where the curve's figures go, and how they are labelled; returns how many series there are. */
+static size_t collect(const struct session *session, struct loading_figure *figures,
+                      const struct series_other *other, struct series series[SERIES]) {
+    double rise;
+    bool knee = loading_knee(figures, &series[SERIES - 1], &rise);
+    for (size_t i = 0; i < LOADING_STEPS; i++) {
+        bool idle = i == LOADING_IDLE;
+        series[i] = figures[i].latency;
+        series[LOADING_STEPS + i] = figures[i].bandwidth;
+        series[i].other = series[LOADING_STEPS + i].other = idle ? NULL : other;
+    }
+    series[SERIES - 1].other = other;
+    if (knee)
+        return SERIES;
+    session_say(session,
+                "no knee: at full rate latency is %.2f x idle, below %.1f x: these aggressors do "
+                "not saturate the memory",
+                rise, KNEE_RISE);
+    return SERIES - 1;
+}
+
+static int measure(struct session *session, const struct sources *sources,
+                   void *const blocks[BLOCKS], hwloc_const_bitmap_t cpus,
+                   const struct loading_plan *plan) {
+    static struct loading_figure figures[LOADING_STEPS];
+    static struct series series[SERIES];
+    struct loading loading;
+    struct ring ring;
+    size_t size_bytes = session->size.value;
+    int error = ring_build(&ring, blocks[VICTIM], size_bytes, RING_SEED);
+    if (error != 0)
+        return session_fail(session, "idle", "cannot lay the ring: %s", strerror(error));
+    if (!ring_is_whole(&ring))
+        return session_fail(session, "idle", "the ring is broken: not back after exactly %zu loads",
+                            ring.lines);
+    snprintf(session->proof, sizeof session->proof,
+             "one ring, walked whole: back after %zu loads and not before", ring.lines);
+    memset(blocks[AGGRESSORS], 1, size_bytes);
+    struct placement_tally before = ask(session, sources, blocks);
+    session_look_at_pages(session, blocks, BLOCKS, size_bytes);
+    struct series_other other = name_aggressors(session, sources, cpus);
+    error = loading_start(&loading, session, session->cpus[0], cpus, plan);
+    if (error != 0) {
+        session_fail(session, "idle", "cannot start %" PRIu64 " pinned threads: %s",
+                     session->threads.value, strerror(error));
+        exit(SESSION_NOT_MEASURED);
+    }
+    if (!loading_use(&loading, ring.starts[0], blocks[AGGRESSORS], size_bytes)) {
+        session_fail(session, "idle", "--size is too small for %zu aggressors",
+                     loading.aggressor_count);
+        exit(SESSION_NOT_MEASURED);
+    }
+    loading_idle(&loading, &figures[LOADING_IDLE]);
+    loading_rates(&loading, figures);
+    loading_end(&loading);
+    if ((uintptr_t)loading.at - (uintptr_t)blocks[VICTIM] >= size_bytes)
+        return session_fail(session, "idle", "the walk left the ring");
+    struct placement_tally after = ask(session, sources, blocks);
+    struct placement_verdict placement = session_judge(session, &before, &after);
+    return session_report(session, series, collect(session, figures, &other, series), placement);
+}
+
+/* Gets the memory, measures in it and gives it back. */
+static int measure_curve(struct session *session, hwloc_const_bitmap_t cpus,
+                         const struct loading_plan *plan) {
+    struct sources sources = {.of = {&session->source, &session->source}};
+    void *blocks[BLOCKS] = {NULL};
+    const char *why = NULL;
+    int status;
+    if (aggressor_memory_option.given) {
+        memory_describe(&sources.aggressors,
+                        &(struct memory_facts){.libnuma_node = (int)aggressor_memory_option.value});
+        sources.of[AGGRESSORS] = &sources.aggressors;
+    }
+    for (size_t i = 0; i < BLOCKS && why == NULL; i++)
+        blocks[i] = memory_get(sources.of[i], session->size.value, &why);
+    if (why != NULL)
+        status = session_fail(session, "idle", "cannot get memory: %s", why);
+    else
+        status = measure(session, &sources, blocks, cpus, plan);
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (blocks[i] != NULL)
+            memory_free(sources.of[i], blocks[i], session->size.value);
+    return status;
+}
+
+/* Options. */
+
+static bool refuse(int *status, int with) {
+    *status = with;
+    return false;
+}
+
+static bool read_mix(const struct session *session, struct loading_plan *plan) {
+    struct aggressor_mix mix = {.reads = 1};
+    if (mix_option.given && !aggressor_mix_parse(mix_option.text, &mix)) {
+        session_say(session,
+                    "--mix: '%.40s' is not accepted; R:W is, such as 2:1 or 1:1-nt, numbers up "
+                    "to %d",
+                    mix_option.text, AGGRESSOR_MIX_MAX);
+        return false;
+    }
+    loading_plan(plan, &mix);
+    return true;
+}
+
+/* False with one line said when the aggressors' memory cannot be asked for. */
+static bool check_memory(const struct session *session, int *status) {
+    hwloc_bitmap_t usable = hwloc_bitmap_alloc();
+    char list[128];
+    uint64_t node = aggressor_memory_option.value;
+    topology_usable_nodes(session->topology, usable);
+    hwloc_bitmap_list_snprintf(list, sizeof list, usable);
+    /* With no node's memory known the kernel judges. */
+    bool known = !hwloc_bitmap_iszero(usable);
+    bool ok =
+        !aggressor_memory_option.given || !known || hwloc_bitmap_isset(usable, (unsigned)node);
+    hwloc_bitmap_free(usable);
+    if (!ok) {
+        session_say(session,
+                    "--aggressor-memory: %" PRIu64
+                    " is not a node with memory this process may use; nodes to choose from: %s",
+                    node, list);
+        return refuse(status, SESSION_BAD_USAGE);
+    }
+    if (!curves_option.given || matrix_option.given)
+        return true;
+    session_say(session, "--curves goes with --matrix; without that there is one curve anyway");
+    return refuse(status, SESSION_BAD_USAGE);
+}
+
+/* The CPUs of --aggressors. False with one line said when they are not to be had. */
+static bool read_aggressors(const struct session *session, hwloc_bitmap_t cpus) {
     hwloc_const_bitmap_t usable = hwloc_topology_get_allowed_cpuset(session->topology);
     char list[128];
-    *status = SESSION_BAD_USAGE;
-    if (injectors_option.given) {
-        hwloc_bitmap_list_snprintf(list, sizeof list, usable);
-        if (!topology_parse_cpus(injectors_option.text, cpus)) {
-            session_say(session, "--injectors: '%.40s' is not accepted; a list such as 1-3,8 is",
-                        injectors_option.text);
-            return false;
-        }
-        if (hwloc_bitmap_isset(cpus, session->cpus[0]) || !hwloc_bitmap_isincluded(cpus, usable)) {
-            session_say(session,
-                        "--injectors: '%.40s' is not accepted; CPUs to choose from: %s, without "
-                        "the measuring one, %u",
-                        injectors_option.text, list, session->cpus[0]);
-            return false;
-        }
-        return true;
+    if (!topology_parse_cpus(aggressors_option.text, cpus)) {
+        session_say(session, "--aggressors: '%.40s' is not accepted; a list such as 1-3,8 is",
+                    aggressors_option.text);
+        return false;
     }
+    bool whole = hwloc_bitmap_isincluded(cpus, usable);
+    if (whole && (matrix_option.given || !hwloc_bitmap_isset(cpus, session->cpus[0])))
+        return true;
+    hwloc_bitmap_list_snprintf(list, sizeof list, usable);
+    if (matrix_option.given)
+        session_say(session, "--aggressors: '%.40s' is not accepted; CPUs to choose from: %s",
+                    aggressors_option.text, list);
+    else
+        session_say(session,
+                    "--aggressors: '%.40s' is not accepted; CPUs to choose from: %s, without "
+                    "the measuring one, %u",
+                    aggressors_option.text, list, session->cpus[0]);
+    return false;
+}
+
+/* The CPUs of --aggressors, or those that stand in for it: of all nodes in a matrix. False with one
+ * line said; *status is then the exit status. */
+static bool choose_aggressors(const struct session *session, hwloc_bitmap_t cpus, int *status) {
+    if (aggressors_option.given)
+        return read_aggressors(session, cpus) || refuse(status, SESSION_BAD_USAGE);
     /* taskset -c CPU names the measuring CPU and can mean no more by it. */
     bool one = hwloc_bitmap_weight(session->allowed) == 1;
-    hwloc_bitmap_copy(cpus, one ? usable : session->allowed);
+    hwloc_bitmap_copy(cpus, one ? hwloc_topology_get_allowed_cpuset(session->topology)
+                                : session->allowed);
+    if (matrix_option.given)
+        return true;
     topology_keep_node(session->topology, session->cpu_node, cpus);
     hwloc_bitmap_clr(cpus, session->cpus[0]);
     if (!hwloc_bitmap_iszero(cpus))
         return true;
-    session_say(session,
-                "CPU %u has no other CPU beside it on node %d to inject from; --injectors LIST "
-                "names some elsewhere",
-                session->cpus[0], session->cpu_node);
-    *status = SESSION_NOT_MEASURED;
-    return false;
+    session_fail(session, "idle",
+                 "CPU %u has no other CPU beside it on node %d for aggressors; --aggressors LIST "
+                 "names some elsewhere",
+                 session->cpus[0], session->cpu_node);
+    return refuse(status, SESSION_NOT_MEASURED);
 }
 
-/* Cuts the injectors' memory into equal parts and starts the crew. Returns 0 or an errno; after an
- * error threads may wait for ever, so the process has to end. */
-static int start(struct bench *bench, const char *memory, hwloc_const_bitmap_t cpus) {
-    size_t count = (size_t)hwloc_bitmap_weight(cpus);
-    size_t part = bench->session->size.value / count / LINE_BYTES * LINE_BYTES;
-    unsigned *members = calloc(count + 1, sizeof *members);
-    bench->injector_count = count;
-    bench->injectors = aligned_alloc(_Alignof(struct injector), count * sizeof *bench->injectors);
-    bench->rates = calloc(count, sizeof *bench->rates);
-    bench->lines = calloc(2 * count, sizeof *bench->lines);
-    bench->lines_now = bench->lines + count;
-    if (members == NULL || bench->injectors == NULL || bench->rates == NULL || bench->lines == NULL)
-        return ENOMEM;
-    members[0] = bench->session->cpus[0];
-    int cpu = hwloc_bitmap_first(cpus);
-    for (size_t i = 0; i < count; i++, cpu = hwloc_bitmap_next(cpus, cpu)) {
-        members[i + 1] = (unsigned)cpu;
-        bench->injectors[i] = (struct injector){.memory = memory + i * part, .size_bytes = part};
-    }
-    int error = crew_start(&bench->crew, bench->session->topology, members, count + 1);
-    free(members);
-    return error;
-}
-
-static struct placement_tally ask(const struct session *session, void *const blocks[ARRAYS]) {
-    struct placement_tally tally = {0};
-    for (size_t i = 0; i < ARRAYS; i++)
-        placement_add(&tally, blocks[i], session->size.value, &session->source.expected);
-    return tally;
-}
-
-/* NULL, or why there is no ring to walk. */
-static const char *lay_ring(struct bench *bench, void *memory) {
-    struct ring ring;
-    int error = ring_build(&ring, memory, bench->session->size.value, RING_SEED);
-    if (error != 0)
-        return strerror(error);
-    bench->at = ring.starts[0];
-    return ring_is_whole(&ring) ? NULL : "not back at its start after exactly one round";
-}
-
-static int measure(struct session *session, void *const blocks[ARRAYS], hwloc_const_bitmap_t cpus) {
-    static struct series series[SERIES];
-    static struct bench bench;
-    bench.session = session;
-    const char *wrong = lay_ring(&bench, blocks[0]);
-    if (wrong != NULL) {
-        session_say(session, "cannot lay the ring: %s", wrong);
-        return SESSION_NOT_MEASURED;
-    }
-    /* Written, or all pages would be the one page of zeros. */
-    memset(blocks[1], 1, session->size.value);
-    struct placement_tally before = ask(session, blocks);
-    session_look_at_pages(session, blocks, ARRAYS, session->size.value);
-    int error = start(&bench, blocks[1], cpus);
-    if (error != 0) {
-        session_say(session, "cannot start %zu pinned threads: %s", bench.injector_count,
-                    strerror(error));
-        exit(SESSION_NOT_MEASURED);
-    }
-    take_steps(&bench, series);
-    crew_end(&bench.crew);
-    free(bench.injectors);
-    free(bench.rates);
-    free(bench.lines);
-    if ((uintptr_t)bench.at - (uintptr_t)blocks[0] >= session->size.value) {
-        session_say(session, "the walk left the ring");
-        return SESSION_NOT_MEASURED;
-    }
-    struct placement_tally after = ask(session, blocks);
-    struct placement_verdict placement = session_judge(session, &before, &after);
-    return session_report(session, series, add_knee(session, series), placement);
-}
-
-/* Gets the memory, measures in it and gives it back. */
-static int measure_in_memory(struct session *session, hwloc_const_bitmap_t cpus) {
-    void *blocks[ARRAYS] = {NULL};
-    const char *why = NULL;
-    int status = SESSION_NOT_MEASURED;
-    for (size_t i = 0; i < ARRAYS && why == NULL; i++)
-        blocks[i] = memory_get(&session->source, session->size.value, &why);
-    if (why != NULL)
-        session_say(session, "cannot get memory: %s", why);
-    else
-        status = measure(session, blocks, cpus);
-    for (size_t i = 0; i < ARRAYS; i++)
-        if (blocks[i] != NULL)
-            memory_free(&session->source, blocks[i], session->size.value);
+static int measure_matrix(struct session *session, hwloc_const_bitmap_t cpus,
+                          const struct loading_plan *plan) {
+    struct session_program program = loaded;
+    program.print_table = victim_matrix_print;
+    session->program = &program;
+    hwloc_bitmap_t victims = hwloc_bitmap_dup(session->allowed);
+    if (session->cpu.given)
+        hwloc_bitmap_only(victims, (unsigned)session->cpu.value);
+    const struct victim_matrix matrix = {
+        .cpus = {victims, cpus, aggressors_option.given},
+        .victim_memory = session->node.given ? (int)session->node.value : -1,
+        .aggressor_memory = aggressor_memory_option.given ? (int)aggressor_memory_option.value : -1,
+        .curves = curves_option.given,
+        .plan = plan,
+    };
+    int status = victim_matrix_run(session, &matrix);
+    session->program = &loaded;
+    hwloc_bitmap_free(victims);
     return status;
 }
 
 int main(int argc, char **argv) {
     struct session session;
+    struct loading_plan plan;
     int status;
     if (!session_start(&session, &loaded, argc, argv, &status))
         return status;
     hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
-    if (choose_injectors(&session, cpus, &status)) {
-        session.threads.value = 1 + (uint64_t)hwloc_bitmap_weight(cpus);
-        status = measure_in_memory(&session, cpus);
+    if (!read_mix(&session, &plan)) {
+        status = SESSION_BAD_USAGE;
+    } else if (check_memory(&session, &status) && choose_aggressors(&session, cpus, &status)) {
+        if (!matrix_option.given)
+            session.threads.value = 1 + (uint64_t)hwloc_bitmap_weight(cpus);
+        status = matrix_option.given ? measure_matrix(&session, cpus, &plan)
+                                     : measure_curve(&session, cpus, &plan);
     }
     hwloc_bitmap_free(cpus);
     session_end(&session);

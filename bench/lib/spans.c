@@ -1,36 +1,37 @@
 #include "spans.h"
 
-#include "inject.h"
+#include "aggressor.h"
 #include "stats.h"
 
-static double injected_rate(const struct span *span) {
-    return (double)span->injected / (double)span->elapsed_ns;
+static double aggressor_rate(const struct span *span) {
+    return (double)span->lines / (double)span->elapsed_ns;
 }
 
 struct spans_summary spans_summarise(const struct span *spans, size_t count) {
     double sorted[SPANS_MAX], bandwidth[SPANS_MAX];
-    uint64_t elapsed_ns = 0, loads = 0, injected = 0;
+    uint64_t elapsed_ns = 0, loads = 0, lines = 0;
     size_t counted = 0;
     for (size_t i = 0; i < count; i++)
-        stats_insert(sorted, i, injected_rate(&spans[i]));
+        stats_insert(sorted, i, aggressor_rate(&spans[i]));
     double fastest = sorted[count - 1], least = sorted[count - 1 - count / 10] / 2;
     for (size_t i = 0; i < count; i++) {
         const struct span *span = &spans[i];
-        if (fastest > 0 && (span->injected == 0 || injected_rate(span) < least))
+        if (fastest > 0 && (span->lines == 0 || aggressor_rate(span) < least))
             continue;
         double elapsed = (double)span->elapsed_ns;
         stats_insert(sorted, counted, elapsed / (double)span->loads);
         stats_insert(bandwidth, counted,
-                     (double)(span->injected + span->loads) * INJECT_LINE_BYTES / elapsed);
+                     (double)(span->lines + span->loads) * AGGRESSOR_LINE_BYTES / elapsed);
         counted++;
         elapsed_ns += span->elapsed_ns;
         loads += span->loads;
-        injected += span->injected;
+        lines += span->lines;
     }
     return (struct spans_summary){
         .latency_ns = stats_summarise(sorted, counted).median,
         .bandwidth = stats_summarise(bandwidth, counted).median,
-        .injected_rate = (double)injected / (double)elapsed_ns,
-        .rate = (double)(injected + loads) / (double)elapsed_ns,
+        .aggressor_rate = (double)lines / (double)elapsed_ns,
+        .rate = (double)(lines + loads) / (double)elapsed_ns,
+        .starved = 2 * counted < count,
     };
 }

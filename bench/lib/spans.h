@@ -1,4 +1,4 @@
-/* What a probe and the injectors beside it did in short spans of time, and what that says of the
+/* What a victim and the aggressors beside it did in short spans of time, and what that says of the
  * memory. */
 #ifndef BENCH_SPANS_H
 #define BENCH_SPANS_H
@@ -12,22 +12,23 @@
 
 struct span {
     uint64_t elapsed_ns; /* above 0 */
-    uint64_t loads;      /* the probe's, above 0 */
-    uint64_t injected;   /* lines that all injectors read */
+    uint64_t loads;      /* the victim's, above 0 */
+    uint64_t lines;      /* that all aggressors read or wrote */
 };
 
-/* Of the spans that count. Latency (ns a load) and bandwidth (GB/s, probe and injectors) are
- * medians; the rates are what was read in all of them over the time they took, in lines/ns. */
+/* Of the spans that count. Latency (ns a load) and bandwidth (GB/s, victim and aggressors) are
+ * medians; the rates are what was moved in all of them over the time they took, in lines/ns. */
 struct spans_summary {
     double latency_ns, bandwidth;
-    double injected_rate; /* of the injectors alone */
-    double rate;          /* with the probe's loads */
+    double aggressor_rate; /* without the victim's loads */
+    double rate;           /* with them */
+    bool starved;          /* fewer than half of the spans count */
 };
 
-/* Counts the spans in which the injectors ran: they read something, and at least half as fast as in
- * the busiest tenth of the spans. One in which a thread has lost its CPU, for some ms, says nothing
- * of the memory, and on a busy machine there are many. Where no lines were injected, as when the
- * injectors rest, all count. `count` is from 1 to SPANS_MAX. */
+/* Counts the spans in which the aggressors ran: they moved something, and at least half as fast as
+ * in the busiest tenth of the spans. One in which a thread has lost its CPU, for some ms, says
+ * nothing of the memory, and on a busy machine there are many. Where no lines were moved, as when
+ * the aggressors rest, all count. `count` is from 1 to SPANS_MAX. */
 struct spans_summary spans_summarise(const struct span *spans, size_t count);
 
 #endif

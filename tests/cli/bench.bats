@@ -115,8 +115,6 @@ lowest_memory_node() {
     [[ $output == *--threads* && $output == *write-allocate* && $output == *"1e9 bytes"* ]]
     run bench/latency --help
     [[ $output == *--fill-cpu* ]]
-    run bench/loaded --help
-    [[ $output == *--injectors* && $output == *"1e9 bytes"* && $output == *"1.5 x idle"* ]]
 }
 
 @test "bad input: status 2, one line on stderr, nothing on stdout" {
@@ -144,11 +142,6 @@ lowest_memory_node() {
     for option in --fill-cpu=x --fill-cpu=-1 --fill-cpu=2147483647 --fill-cpu --threads=1; do
         run --separate-stderr bench/latency "$option"
         complains 2 latency || { echo "latency $option: $status: $stderr" && false; }
-    done
-    for option in --injectors= --injectors=x "--injectors=1," --injectors=3-1 --injectors=60000 \
-        --injectors=999999999 "--injectors=$(allowed_cpus | head -n 1)" --injectors --threads=1 --fill-cpu=0; do
-        run --separate-stderr bench/loaded "$option" --size 1G
-        complains 2 loaded || { echo "loaded $option: $status: $stderr" && false; }
     done
     run --separate-stderr bench/benchmark --no-wait=1
     complains 2 benchmark
@@ -473,107 +466,6 @@ lowest_memory_node() {
         bench/latency "${QUICK[@]}" --max-samples 1 --csv
     [ "$status" -eq 0 ]
     [[ $(column pages) == thp || $stderr == *"reported as pages $(column pages)"* ]]
-}
-
-@test "loaded --csv: each rate's latency and bandwidth, and a knee or why there is none" {
-    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
-    run --separate-stderr bench/loaded "${QUICK[@]}" --max-samples 2 --csv
-    [ "$status" -eq 0 ]
-    [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
-    local rates='idle 10% 20% 30% 40% 50% 60% 70% 80% 85% 90% 95% full' rows=$output
-    for metric in loaded_latency bandwidth; do
-        output=$(awk -F, -v metric=$metric 'NR == 1 || $6 == metric' <<<"$rows")
-        [ "$(column variant | uniq -c | awk '$1 == 2 { print $2 }' | paste -sd' ')" = "$rates" ]
-        [ "$(column value | grep -cE '^[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$')" -eq 26 ]
-    done
-    output=$rows
-    [ "$(column metric | uniq | head -n 2 | paste -sd' ')" = 'loaded_latency bandwidth' ]
-    [ "$(awk -F, 'NR > 1 { print $6, $7 }' <<<"$rows" | sort -u | grep -v knee | paste -sd,)" = \
-        'bandwidth GB/s,loaded_latency ns' ]
-    [ "$(column bench | sort -u),$(column size_bytes | sort -u)" = loaded,1048576 ]
-    [ "$(column threads | sort -u)" -ge 2 ]
-    [ "$(column placement | sort -u)" != failed ]
-    if [[ $(column metric) == *knee* ]]; then
-        [ "$(grep -c ',knee,GB/s,' <<<"$rows")" -eq 1 ]
-        [[ $stderr != *"no knee"* ]]
-    else
-        [ "$(grep -c '^loaded: no knee: ' <<<"$stderr")" -eq 1 ]
-    fi
-}
-
-@test "loaded's table: the curve, a row a rate" {
-    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
-    local first second
-    first=$(allowed_cpus | head -n 1)
-    second=$(allowed_cpus | sed -n 2p)
-    run --separate-stderr bench/loaded "${QUICK[@]}" --max-samples 1 --cpu "$second" --injectors "$first"
-    [ "$status" -eq 0 ]
-    [[ ${lines[0]} == "loaded_latency from CPU $second "*"2 arrays of 1M bytes" ]]
-    [[ ${lines[2]} == "injectors: 1" ]]
-    [[ ${lines[4]} =~ ^idle\ +[0-9.]+\ +[0-9.]+ && ${lines[16]} =~ ^full\ +[0-9.]+\ +[0-9.]+ ]]
-    [[ ${lines[17]} == knee:* ]]
-}
-
-@test "loaded under taskset -c CPU: injectors on the other CPUs of its node" {
-    local last
-    last=$(allowed_cpus | tail -n 1)
-    [ "$(lscpu -p=cpu,node | grep -v '^#' | cut -d, -f2 | sort -u | wc -l)" -eq 1 ] || skip "several nodes"
-    [ "$(nproc --all)" -ge 2 ] || skip "one CPU only"
-    run --separate-stderr taskset -c "$last" bench/loaded "${QUICK[@]}" --max-samples 1 --csv
-    [ "$status" -eq 0 ]
-    [ "$(column cpu | sort -u),$(column threads | sort -u)" = "$last,$(lscpu -p=cpu | grep -vc '^#')" ]
-}
-
-@test "loaded without another CPU: status 1, and --injectors named" {
-    run --separate-stderr env HWLOC_SYNTHETIC="pack:1 [numa] core:1 pu:1" HWLOC_THISSYSTEM=1 \
-        taskset -c "$(allowed_cpus | head -n 1)" bench/loaded --size 1G
-    complains 1 loaded
-    [[ $stderr == *"--injectors LIST"* ]]
-}
-
-# Another program that keeps the injector's CPU, as it seems to the injector: it stands still before it has begun
-# at all, or from its first look at the clock, in the first paced step.
-@test "loaded whose injector never runs, or runs no more: status 1 and one line" {
-    [ "$(allowed_cpus | wc -l)" -ge 2 ] || skip "one CPU only"
-    cat >"$BATS_TEST_TMPDIR/starve.c" <<'END'
-#define _GNU_SOURCE 1
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static void *stand_still(void *argument) {
-    for (;;)
-        pause();
-    return argument;
-}
-
-typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
-    create *next = (create *)dlsym(RTLD_NEXT, "pthread_create");
-    return next(thread, attributes, strcmp(getenv("STARVE"), "begin") == 0 ? stand_still : run, argument);
-}
-
-typedef int get_time(clockid_t, struct timespec *);
-int clock_gettime(clockid_t clock, struct timespec *now) {
-    get_time *next = (get_time *)dlsym(RTLD_NEXT, "clock_gettime");
-    if (gettid() != getpid() && strcmp(getenv("STARVE"), "step") == 0)
-        stand_still(NULL);
-    return next(clock, now);
-}
-END
-    gcc -shared -fPIC -o "$BATS_TEST_TMPDIR/starve.so" "$BATS_TEST_TMPDIR/starve.c" -ldl
-    for where in begin step; do
-        run --separate-stderr env STARVE=$where LD_PRELOAD="$BATS_TEST_TMPDIR/starve.so" \
-            timeout 60 bench/loaded "${QUICK[@]}" --max-samples 1 --csv
-        echo "$where: $status: $stderr"
-        [ "$status" -eq 1 ]
-        [ -z "$output" ]
-        [ "$(grep -v '^loaded: note: ' <<<"$stderr")" = \
-            "loaded: an injector got no time on its CPU: other programs use it" ]
-    done
 }
 
 @test "benchmark builds alone with the plain command" {

@@ -46,8 +46,8 @@ static void queue_of_random_arrivals_gives_nearly_the_capacity(void **state) {
     assert_near(knee_of(points, COUNT(points)), 100 * 100.0 / 101, 0.2);
 }
 
-/* The probe alone uses half the link, and less of it the longer it waits. */
-static void probe_that_gives_way_gives_the_capacity(void **state) {
+/* The victim alone uses half the link, and less of it the longer it waits. */
+static void victim_that_gives_way_gives_the_capacity(void **state) {
     const struct knee_point points[] = {{32, 2000}, {38, 2050},   {50, 2100},
                                         {61, 2200}, {63, 2500},   {64, 3400},
                                         {64, 5000}, {63.5, 9000}, {64, 14000}};
@@ -106,7 +106,7 @@ int main(void) {
         cmocka_unit_test(flat_then_steep_gives_the_capacity),
         cmocka_unit_test(crossing_is_straight_between_two_steps),
         cmocka_unit_test(queue_of_random_arrivals_gives_nearly_the_capacity),
-        cmocka_unit_test(probe_that_gives_way_gives_the_capacity),
+        cmocka_unit_test(victim_that_gives_way_gives_the_capacity),
         cmocka_unit_test(a_noisy_step_before_the_knee_does_not_move_it),
         cmocka_unit_test(a_noisy_step_beyond_the_knee_moves_it_little),
         cmocka_unit_test(bandwidth_that_falls_is_followed),

@@ -1,4 +1,4 @@
-/* What spans of probing say: latency, bandwidth and the rates that the injectors are paced by. */
+/* What spans of probing say: latency, bandwidth and the rates that the aggressors are paced by. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,31 +16,31 @@ static void figures_of_even_spans(void **state) {
     struct span spans[10];
     (void)state;
     for (size_t i = 0; i < 10; i++)
-        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .injected = 40};
+        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .lines = 40};
     struct spans_summary summary = spans_summarise(spans, 10);
     assert_near(summary.latency_ns, 100);
     assert_near(summary.bandwidth, 3.2);
-    assert_near(summary.injected_rate, 0.04);
+    assert_near(summary.aggressor_rate, 0.04);
     assert_near(summary.rate, 0.05);
 }
 
-/* Also where their lines are few beside the probe's loads, whose number varies by more: a median of
- * both less one of the probe's would be off by a quarter here. */
-static void rate_of_slow_injectors_is_theirs(void **state) {
+/* Also where their lines are few beside the victim's loads, whose number varies by more: a median
+ * of both less one of the victim's would be off by a quarter here. */
+static void rate_of_slow_aggressors_is_theirs(void **state) {
     struct span spans[9];
     (void)state;
     for (size_t i = 0; i < 9; i++)
-        spans[i] = i < 5 ? (struct span){.elapsed_ns = 2600, .loads = 256, .injected = 2}
-                         : (struct span){.elapsed_ns = 2500, .loads = 256, .injected = 1};
+        spans[i] = i < 5 ? (struct span){.elapsed_ns = 2600, .loads = 256, .lines = 2}
+                         : (struct span){.elapsed_ns = 2500, .loads = 256, .lines = 1};
     for (size_t i = 0; i < 4; i++)
-        spans[i].loads = 200; /* the probe itself lost its CPU */
+        spans[i].loads = 200; /* the victim itself lost its CPU */
     struct spans_summary summary = spans_summarise(spans, 9);
-    assert_near(summary.injected_rate, 14.0 / 23000);
+    assert_near(summary.aggressor_rate, 14.0 / 23000);
     assert_near(summary.rate, (14.0 + 4 * 200 + 5 * 256) / 23000);
 }
 
-/* Whatever the spans are, as long as anything was injected. */
-static void rate_of_injectors_is_above_zero(void **state) {
+/* Whatever the spans are, as long as anything was moved. */
+static void rate_of_aggressors_is_above_zero(void **state) {
     uint32_t random = 20261122;
     (void)state;
     for (size_t round = 0; round < 10000; round++) {
@@ -51,45 +51,58 @@ static void rate_of_injectors_is_above_zero(void **state) {
             spans[i] = (struct span){
                 .elapsed_ns = 1 + (random >> 8) % 100000,
                 .loads = 256 * (1 + (random >> 4) % 3),
-                .injected = random >> 28 == 0 ? random >> 16 & 15 : 0,
+                .lines = random >> 28 == 0 ? random >> 16 & 15 : 0,
             };
         }
-        spans[round * 7 % count].injected = 1;
+        spans[round * 7 % count].lines = 1;
         struct spans_summary summary = spans_summarise(spans, count);
-        assert_true(summary.injected_rate > 0);
-        assert_true(summary.rate > summary.injected_rate);
+        assert_true(summary.aggressor_rate > 0);
+        assert_true(summary.rate > summary.aggressor_rate);
     }
 }
 
-static void spans_without_the_injectors_do_not_count(void **state) {
+static void spans_without_the_aggressors_do_not_count(void **state) {
     struct span spans[20];
     (void)state;
     for (size_t i = 0; i < 20; i++)
-        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .injected = 40};
-    spans[3] = (struct span){.elapsed_ns = 1000, .loads = 100, .injected = 0};
-    spans[8] = (struct span){.elapsed_ns = 1000, .loads = 90, .injected = 19};
+        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .lines = 40};
+    spans[3] = (struct span){.elapsed_ns = 1000, .loads = 100, .lines = 0};
+    spans[8] = (struct span){.elapsed_ns = 1000, .loads = 90, .lines = 19};
     struct spans_summary summary = spans_summarise(spans, 20);
     assert_near(summary.latency_ns, 100);
-    assert_near(summary.injected_rate, 0.04);
+    assert_near(summary.aggressor_rate, 0.04);
     assert_near(summary.rate, 0.05);
 }
 
-static void all_spans_count_while_the_injectors_rest(void **state) {
+static void all_spans_count_while_the_aggressors_rest(void **state) {
     const struct span spans[] = {{1000, 10, 0}, {2000, 10, 0}, {3000, 10, 0}};
     (void)state;
     struct spans_summary summary = spans_summarise(spans, 3);
     assert_near(summary.latency_ns, 200);
     assert_near(summary.rate, 0.005);
-    assert_true(summary.injected_rate <= 0);
+    assert_true(summary.aggressor_rate <= 0);
+    assert_false(summary.starved);
+}
+
+static void a_sample_of_mostly_starved_spans_is_marked(void **state) {
+    struct span spans[20];
+    (void)state;
+    for (size_t starved = 0; starved <= 18; starved++) {
+        for (size_t i = 0; i < 20; i++)
+            spans[i] =
+                (struct span){.elapsed_ns = 1000, .loads = 10, .lines = i < starved ? 19 : 40};
+        assert_int_equal(spans_summarise(spans, 20).starved, starved > 10 && starved < 18);
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_of_even_spans),
-        cmocka_unit_test(rate_of_slow_injectors_is_theirs),
-        cmocka_unit_test(rate_of_injectors_is_above_zero),
-        cmocka_unit_test(spans_without_the_injectors_do_not_count),
-        cmocka_unit_test(all_spans_count_while_the_injectors_rest),
+        cmocka_unit_test(rate_of_slow_aggressors_is_theirs),
+        cmocka_unit_test(rate_of_aggressors_is_above_zero),
+        cmocka_unit_test(spans_without_the_aggressors_do_not_count),
+        cmocka_unit_test(all_spans_count_while_the_aggressors_rest),
+        cmocka_unit_test(a_sample_of_mostly_starved_spans_is_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
