@@ -5,8 +5,10 @@
 #include "preflight_checks.h"
 #include "units.h"
 
-/* Below this a node's memory does not hold the benchmarks' arrays without pages being reclaimed. */
-#define FREE_ENOUGH ((uint64_t)1 << 30)
+/* A node with less free than this does not hold the benchmarks' arrays without pages being
+ * reclaimed; but one that is all but empty has nothing to reclaim. */
+#define FREE_ENOUGH      ((uint64_t)1 << 30)
+#define FREE_ENOUGH_PART 0.75
 
 /* Nodes of one of /sys's lists, new; NULL when it cannot be read. */
 static hwloc_bitmap_t node_list(const struct preflight_machine *machine, const char *name) {
@@ -94,7 +96,7 @@ void look_at_free_memory(const struct preflight_machine *machine, struct preflig
         text_append(check->value, sizeof check->value, "%snode %u: %s of %s",
                     check->value[0] != '\0' ? ", " : "", id, gigabytes(unused, text),
                     gigabytes(total, of));
-        if (unused < FREE_ENOUGH)
+        if (unused < FREE_ENOUGH && (double)unused < FREE_ENOUGH_PART * (double)total)
             hwloc_bitmap_set(low, id);
     }
     hwloc_bitmap_foreach_end();
@@ -106,7 +108,7 @@ void look_at_free_memory(const struct preflight_machine *machine, struct preflig
         char list[LIST_TEXT];
         check->level = PREFLIGHT_WARN;
         check_meaning(check,
-                      "Under 1G is free on node %s: pages spill to other nodes, or are "
+                      "Under 1G is free on nodes %s: pages spill to other nodes, or are "
                       "reclaimed while it is measured.",
                       list_text(low, list));
         check_act(check, "end programs that use it; file cache: echo 1 > /proc/sys/vm/drop_caches "

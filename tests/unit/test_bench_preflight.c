@@ -215,7 +215,18 @@ static void nodes_with_gaps_and_without_cpus_or_memory_are_named(void **state) {
     expect(&made_up, "nodes", PREFLIGHT_NOTE, "Without memory: 4.");
     expect(&made_up, "nodes", PREFLIGHT_NOTE, "not measured: 8.");
     expect(&made_up, "free_memory", PREFLIGHT_WARN, "node 0: 32.0G of 64.0G, node 252: 0.5G of");
-    expect(&made_up, "free_memory", PREFLIGHT_WARN, "free on node 252:");
+    expect(&made_up, "free_memory", PREFLIGHT_WARN, "free on nodes 252:");
+    end(&made_up);
+}
+
+static void a_small_node_that_is_empty_does_not_warn(void **state) {
+    struct made_up made_up;
+    (void)state;
+    begin(&made_up);
+    put(&made_up, "sys/devices/system/node/node0/meminfo",
+        "Node 0 MemTotal:       524288 kB\nNode 0 MemFree:        500000 kB\n");
+    look(&made_up);
+    expect(&made_up, "free_memory", PREFLIGHT_OK, "node 0: 0.5G of 0.5G");
     end(&made_up);
 }
 
@@ -609,6 +620,7 @@ int main(void) {
         cmocka_unit_test(perf_names_the_paranoid_level_that_would_do),
         cmocka_unit_test(registers_are_looked_for_on_an_allowed_cpu),
         cmocka_unit_test(nodes_with_gaps_and_without_cpus_or_memory_are_named),
+        cmocka_unit_test(a_small_node_that_is_empty_does_not_warn),
         cmocka_unit_test(a_plain_machine_of_two_nodes_is_ok),
         cmocka_unit_test(balancing_warns_only_where_there_is_another_node),
         cmocka_unit_test(memory_settings_that_disturb_say_what_to_write_where),
