@@ -1,0 +1,116 @@
+#include "migration_run.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pages.h"
+
+static void *must_have(void *memory) {
+    if (memory != NULL)
+        return memory;
+    fprintf(stderr, "migrate: no memory for the results\n");
+    exit(SESSION_NOT_MEASURED);
+}
+
+/* Shows which figure is being measured, where a terminal can take it back. */
+void migration_show_progress(const char *kind, const char *variant, int from, int to) {
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (kind == NULL)
+        fputs("\r\033[K", stderr);
+    else
+        fprintf(stderr, "\r\033[K%s %s, nodes %d and %d ...", kind, variant, from, to);
+}
+
+struct migration_figure *migration_figure(const char *variant, int from, int to) {
+    struct migration_figure *figure = must_have(calloc(1, sizeof *figure));
+    figure->mem_node = to;
+    figure->other = (struct series_other){.cpu = -1, .cpu_node = -1, .mem_node = from};
+    figure->placement = (struct placement_verdict){.status = PLACEMENT_VERIFIED, .fraction = 1};
+    snprintf(figure->variant, sizeof figure->variant, "%s", variant);
+    return figure;
+}
+
+/* Makes room for `count` series more; a pointer to them is good until the next call. */
+struct series *migration_series(struct migration_run *run, size_t count) {
+    if (run->count + count > run->capacity) {
+        run->capacity = 2 * (run->count + count);
+        run->series = must_have(realloc(run->series, run->capacity * sizeof *run->series));
+    }
+    struct series *series = &run->series[run->count];
+    run->count += count;
+    return series;
+}
+
+void migration_label(struct series *series, const struct migration_figure *figure,
+                     const char *metric, const char *unit, const struct migration_memory *memory) {
+    *series = (struct series){
+        .variant = figure->variant,
+        .metric = metric,
+        .unit = unit,
+        .mem_node = &figure->mem_node,
+        .other = &figure->other,
+        .size_bytes = memory->pages * memory->page_bytes,
+        .pages = page_kind_name(memory->kind),
+        .placement = &figure->placement,
+        .proof = figure->proof,
+        .cached = figure->cached[0] != '\0' ? figure->cached : NULL,
+    };
+}
+
+void migration_fail(struct migration_figure *figure, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(figure->failed, sizeof figure->failed, format, arguments);
+    va_end(arguments);
+}
+
+/* Has the series say so if the figure has failed, or that their pages are now others. */
+void migration_settle(struct series *series, size_t count, struct migration_figure *figure,
+                      const char *pages) {
+    for (size_t i = 0; i < count; i++) {
+        series[i].pages = pages;
+        if (series[i].undisturbed == 0 && series[i].count == 0 && figure->failed[0] == '\0')
+            migration_fail(figure, "no sample");
+        if (figure->failed[0] == '\0')
+            continue;
+        series_free(&series[i]);
+        series[i].failed = figure->failed;
+        figure->placement.status = PLACEMENT_UNVERIFIED;
+    }
+}
+
+/* Which pages the memory has in truth: "base", "thp", "2M", "1G" or "mixed". */
+const char *migration_pages_of(const struct migration_memory *memory) {
+    const char *asked = page_kind_name(memory->kind);
+    if (memory->kind == PAGE_BASE)
+        return asked;
+    struct pages_tally tally = {0};
+    FILE *smaps = fopen("/proc/self/smaps", "re");
+    bool told = smaps != NULL && pages_add(smaps, (uintptr_t)memory->start,
+                                           memory->pages * memory->page_bytes, asked, &tally);
+    if (smaps != NULL)
+        fclose(smaps);
+    const char *found = told ? pages_in_force(&tally, asked) : asked;
+    return strcmp(found, "default") == 0 ? page_kind_name(PAGE_BASE) : found;
+}
+
+/* Maps memory of the kind and has it on the pair's first node. False with figure failed. */
+bool migration_get(struct migration_memory *memory, enum page_kind kind, uint64_t size_bytes,
+                   const int nodes[2], struct migration_figure *figure) {
+    const char *why;
+    if (!migration_map(memory, kind, size_bytes, nodes, &why)) {
+        *memory = (struct migration_memory){.kind = kind};
+        migration_fail(figure, "%s", why);
+        return false;
+    }
+    const char *found = migration_pages_of(memory);
+    if (strcmp(found, page_kind_name(kind)) != 0)
+        migration_fail(figure, "the kernel gave pages %s instead", found);
+    int error = migration_bring(memory, 0);
+    if (error != 0)
+        migration_fail(figure, "pages cannot be had on node %d: %s", nodes[0], strerror(error));
+    return figure->failed[0] == '\0';
+}

@@ -1,0 +1,131 @@
+#include "migration_run.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ring.h"
+#include "units.h"
+#include "warmup.h"
+
+/* Any fixed number will do; fixed, so that two runs walk the same ring. */
+#define RING_SEED 20261122
+
+/* Lays the reader's ring through all of the memory. False with figure failed. */
+static bool lay_ring(struct migration_reader *reader, const struct migration_memory *memory,
+                     struct migration_figure *figure) {
+    struct ring ring;
+    int error = ring_build(&ring, memory->start, memory->pages * memory->page_bytes, RING_SEED);
+    if (error != 0)
+        migration_fail(figure, "cannot lay the ring: %s", strerror(error));
+    else if (!ring_is_whole(&ring))
+        migration_fail(figure, "the ring is broken: not back after exactly %zu loads", ring.lines);
+    else
+        reader->at = ring.starts[0];
+    return figure->failed[0] == '\0';
+}
+
+/* Reads until the mean load takes as long as before. */
+static void warm_up_reading(struct migration_run *run) {
+    struct warmup warmup = {0};
+    struct migration_reader *reader = &run->reader;
+    reader->min_ns = session_warmup_ns(run->session);
+    do
+        migration_read(reader, &run->crew);
+    while (reader->error == 0 &&
+           !warmup_add(&warmup,
+                       migration_spans_summarise(&reader->spans, MIGRATION_SPAN_LOADS).mean_ns,
+                       run->session->precision.fraction));
+}
+
+/* What the samples of a reading add up to. */
+struct readings {
+    size_t pages_moved;
+    uint64_t faults, spans;
+};
+
+/* Adds a sample to the figure's three series. False with figure failed. */
+static bool add_reading(struct migration_run *run, const struct migration_memory *memory,
+                        struct series series[3], struct migration_figure *figure,
+                        struct readings *readings) {
+    struct migration_reader *reader = &run->reader;
+    struct sample sample = {.started_at = time(NULL)};
+    reader->min_ns = session_min_sample_ns(run->session);
+    migration_read(reader, &run->crew);
+    if (reader->error != 0 || (reader->shuttle != NULL && reader->moved == 0)) {
+        migration_fail(figure, "no page was moved: %s", strerror(reader->error));
+        return false;
+    }
+    sample.disturbed =
+        migration_read_disturbance(reader, &run->session->watch, run->session->cpus[0]);
+    readings->pages_moved += reader->moved;
+    readings->faults += reader->after.faults - reader->before.faults;
+    readings->spans += reader->spans.count;
+    struct migration_latency latency =
+        migration_spans_summarise(&reader->spans, MIGRATION_SPAN_LOADS);
+    const double values[3] = {latency.median_ns, latency.p99_ns, latency.mean_ns};
+    for (size_t i = 0; i < 3; i++) {
+        sample.value = values[i];
+        series_add(&series[i], &sample);
+    }
+    struct migration_arrival one = migration_ask(memory, memory->pages, 0, false);
+    struct migration_arrival other = migration_ask(memory, memory->pages, 1, false);
+    bool same = memory->nodes[0] == memory->nodes[1];
+    struct placement_verdict verdict = {
+        .status = one.told && other.told ? PLACEMENT_VERIFIED : PLACEMENT_UNVERIFIED,
+        .fraction = same ? one.fraction : one.fraction + other.fraction,
+        .error = one.error,
+    };
+    if (verdict.status == PLACEMENT_VERIFIED && verdict.fraction < PLACEMENT_ENOUGH)
+        verdict.status = PLACEMENT_FAILED;
+    figure->placement = placement_worse(figure->placement, verdict);
+    return true;
+}
+
+/* What a load costs on memory of the kind: at rest on nodes[0] when both nodes are the same, else
+ * while its pages are moved between them. */
+void migration_measure_latency(struct migration_run *run, enum page_kind kind, const int nodes[2],
+                               enum migration_call call, size_t batch) {
+    static const char *const metrics[2][3] = {
+        {METRIC_IDLE, METRIC_IDLE METRIC_P99, METRIC_IDLE METRIC_MEAN},
+        {METRIC_DURING, METRIC_DURING METRIC_P99, METRIC_DURING METRIC_MEAN},
+    };
+    const struct session *session = run->session;
+    bool moving = nodes[0] != nodes[1];
+    struct series *series = migration_series(run, 3);
+    struct migration_memory memory;
+    struct readings readings = {0};
+    char variant[MIGRATION_VARIANT_TEXT] = "idle", cache[UNITS_SIZE_TEXT];
+    if (moving)
+        migration_variant(call, batch, variant);
+    migration_show_progress(page_kind_name(kind), variant, nodes[0], nodes[1]);
+    struct migration_figure *figure = migration_figure(variant, nodes[0], nodes[1]);
+    if (moving) {
+        figure->other.cpu = (int)run->mover_cpu;
+        figure->other.cpu_node = run->mover_node;
+    } else {
+        figure->other.mem_node = -1;
+    }
+    bool got = migration_get(&memory, kind, run->ring_bytes, nodes, figure) &&
+               lay_ring(&run->reader, &memory, figure);
+    if (memory.pages * memory.page_bytes < 4 * run->cache_bytes)
+        snprintf(figure->cached, sizeof figure->cached,
+                 "the ring is smaller than 4 x the last-level caches (%s)",
+                 units_format_size(run->cache_bytes, cache));
+    for (size_t i = 0; i < 3; i++)
+        migration_label(&series[i], figure, metrics[moving][i], "ns", &memory);
+    if (got) {
+        struct migration_shuttle shuttle = {&memory, call, batch, 1, 0};
+        run->reader.shuttle = moving ? &shuttle : NULL;
+        warm_up_reading(run);
+        while (add_reading(run, &memory, series, figure, &readings) &&
+               !(session_enough(session, &series[0]) && session_enough(session, &series[2])))
+            continue;
+        snprintf(figure->proof, sizeof figure->proof,
+                 "one ring; %" PRIu64 " spans; %zu pages moved meanwhile; %" PRIu64
+                 " page faults of the reader",
+                 readings.spans, readings.pages_moved, readings.faults);
+    }
+    migration_settle(series, 3, figure, got ? migration_pages_of(&memory) : page_kind_name(kind));
+    if (memory.pages > 0)
+        migration_unmap(&memory);
+}
