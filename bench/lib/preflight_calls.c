@@ -172,7 +172,7 @@ void look_at_perf_core(const struct preflight_machine *machine, struct preflight
         return;
     tell_perf_refusal(machine, check, error, 2);
     check_meaning(check, "Cycles, misses and page walks cannot be counted.");
-    if (none && machine->processor.virtualised)
+    if (none && is_virtual(machine))
         check_act(check, "give the virtual machine a vPMU, or measure on its host");
 }
 
@@ -208,7 +208,7 @@ void look_at_perf_uncore(const struct preflight_machine *machine, struct preflig
     if (count == 0) {
         check->level = PREFLIGHT_NOTE;
         check_value(check, "no uncore counters in /sys");
-        if (!machine->processor.virtualised)
+        if (!is_virtual(machine))
             check_act(check, "load the processor's uncore module (intel_uncore, amd_uncore, "
                              "arm_cmn), if it has one");
         return;
@@ -261,7 +261,7 @@ void look_at_prefetchers(const struct preflight_machine *machine, struct preflig
         check->level = PREFLIGHT_NOTE;
         check_value(check, "cannot be switched: %s",
                     processor->vendor[0] == '\0' ? "no register on this architecture"
-                    : processor->virtualised     ? "the virtual processor shows no switch"
+                    : is_virtual(machine)        ? "the virtual processor shows no switch"
                                                  : "not known for this processor");
         check_meaning(check, "Sequential and strided chains show what the prefetchers leave; "
                              "random ones do not need it.");

@@ -71,6 +71,9 @@ const struct preflight_cpu_activity *activity_of(const struct preflight_machine 
 /* Threads that share a core with this CPU, itself included; NULL when not known. */
 hwloc_bitmap_t siblings_of(const struct preflight_machine *machine, unsigned cpu);
 
+/* Whether a processor, a file or the maker says that this is a virtual machine. */
+bool is_virtual(const struct preflight_machine *machine);
+
 /* The folder of a control group's controller, and where its groups begin: both of cgroup(7)'s
  * versions, hybrids of them too. */
 struct cgroup {

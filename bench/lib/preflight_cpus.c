@@ -50,7 +50,7 @@ void look_at_governor(const struct preflight_machine *machine, struct preflight_
         check->level = PREFLIGHT_NOTE;
         check_value(check, "no cpufreq in /sys");
         check_meaning(check, "The clock is the %s's affair; whether it is steady is not known.",
-                      machine->processor.virtualised ? "host" : "firmware");
+                      is_virtual(machine) ? "host" : "firmware");
     } else if (!steady) {
         check->level = PREFLIGHT_WARN;
         check_meaning(check, "The clock follows the load: a measurement begins slower than it "
@@ -158,7 +158,7 @@ void look_at_smt(const struct preflight_machine *machine, struct preflight_check
         check_meaning(check, "Which CPUs share a core is not known.");
     } else if (threads == 1) {
         check_value(check, "one thread a core%s",
-                    machine->processor.virtualised ? ", as the virtual machine is told" : "");
+                    is_virtual(machine) ? ", as the virtual machine is told" : "");
     } else if (hwloc_bitmap_iszero(disturbed)) {
         check_value(check, "%u threads a core, the siblings idle", threads);
     } else {

@@ -232,22 +232,32 @@ static bool cpuinfo_says_hypervisor(const struct preflight_machine *machine) {
            strstr(flags, " hypervisor") != NULL;
 }
 
+/* What made the machine, as firmware or a device tree says; an empty text when they do not. */
+static void read_maker(const struct preflight_machine *machine, char maker[FILE_TEXT]) {
+    if (!file_text(maker, "%s/class/dmi/id/sys_vendor", machine->sys))
+        file_text(maker, "%s/device-tree/compatible", machine->proc);
+}
+
+bool is_virtual(const struct preflight_machine *machine) {
+    char text[FILE_TEXT];
+    if (machine->processor.virtualised || cpuinfo_says_hypervisor(machine) ||
+        (file_text(text, "%s/hypervisor/type", machine->sys) && text[0] != '\0'))
+        return true;
+    read_maker(machine, text);
+    return maker_is_virtual(machine, text);
+}
+
 void look_at_virtualisation(const struct preflight_machine *machine,
                             struct preflight_check *check) {
-    char maker[FILE_TEXT] = "", type[FILE_TEXT];
+    char maker[FILE_TEXT], type[FILE_TEXT];
     const char *whose = hypervisor_name(machine->processor.hypervisor);
-    bool is_virtual = machine->processor.virtualised || cpuinfo_says_hypervisor(machine);
-    if (file_text(type, "%s/hypervisor/type", machine->sys) && type[0] != '\0') {
-        is_virtual = true;
-        whose = whose[0] == '\0' ? type : whose;
-    }
-    if (file_text(maker, "%s/class/dmi/id/sys_vendor", machine->sys) ||
-        file_text(maker, "%s/device-tree/compatible", machine->proc))
-        is_virtual = is_virtual || maker_is_virtual(machine, maker);
-    if (!is_virtual) {
+    if (!is_virtual(machine)) {
         check_value(check, "no sign of it");
         return;
     }
+    if (whose[0] == '\0' && file_text(type, "%s/hypervisor/type", machine->sys))
+        whose = type;
+    read_maker(machine, maker);
     check->level = PREFLIGHT_NOTE;
     check_value(check, "%.60s%s%.60s", whose[0] != '\0' ? whose : "yes",
                 maker[0] != '\0' ? ", by " : "", maker);
