@@ -44,11 +44,70 @@ static const char *min_sample_help(struct session *session) {
     return session->min_sample_help;
 }
 
-static size_t option_rows(struct session *session, struct option_row rows[OPTIONS_MAX]) {
+/* From where and of what is measured. Returns how many rows there are. */
+static size_t what_rows(struct session *session, struct option_row *rows) {
     const struct session_program *program = session->program;
-    const struct option_row common[] = {
-        {"cpu", "N", "logical CPU to measure from (default: the first that this process may use)",
-         OPTION_COUNT, 0, INT32_MAX, &session->cpu},
+    size_t count = 0;
+    rows[count++] = (struct option_row){
+        "cpu",
+        "N",
+        "logical CPU to measure from (default: the first that this process may use)",
+        OPTION_COUNT,
+        0,
+        INT32_MAX,
+        &session->cpu};
+    if (!program->nodeless)
+        rows[count++] =
+            (struct option_row){"node",
+                                "N",
+                                "memory hand-placed on this node by libnuma, instead of malloc's\n"
+                                "placement (the optimum to compare an allocator with)",
+                                OPTION_COUNT,
+                                0,
+                                PLACEMENT_NODES - 1,
+                                &session->node};
+    if (!program->sizeless)
+        rows[count++] = (struct option_row){"size",
+                                            "SIZE",
+                                            program->size_help,
+                                            OPTION_SIZE,
+                                            program->size_min_bytes,
+                                            program->size_max_bytes,
+                                            &session->size};
+    if (program->fillable)
+        rows[count++] = (struct option_row){
+            "fill-cpu",
+            "N",
+            "logical CPU from which the memory is allocated and first written (default: the\n"
+            "measuring one): remote memory without binding, for NUMA balancing to act on",
+            OPTION_COUNT,
+            0,
+            INT32_MAX,
+            &session->fill_cpu};
+    return count;
+}
+
+static struct option_row threads_row(struct session *session) {
+    bool or_auto = session->program->threads_auto;
+    return (struct option_row){
+        .name = "threads",
+        .argument = or_auto ? "N|auto" : "N",
+        .help =
+            or_auto
+                ? "threads, each pinned to one of the first N CPUs that this process may use\n"
+                  "(default: 1; taskset -c LIST chooses which); auto: 1, 2, 4, ... of them, until\n"
+                  "more bring nothing"
+                : "threads, each pinned to one of the first N CPUs that this process may use\n"
+                  "(default: 1; taskset -c LIST chooses which)",
+        .kind = or_auto ? OPTION_COUNT_OR_AUTO : OPTION_COUNT,
+        .min = 1,
+        .max = INT32_MAX,
+        .value = &session->threads};
+}
+
+/* How long is measured, and what is printed. Returns how many rows there are. */
+static size_t how_rows(struct session *session, struct option_row *rows) {
+    const struct option_row list[] = {
         {"precision", "PERCENT",
          "samples are taken until the 95 % interval of their median is within this of it\n"
          "(default: 1), but at least 6, the fewest that have such an interval",
@@ -61,58 +120,18 @@ static size_t option_rows(struct session *session, struct option_row rows[OPTION
          &session->csv},
         {"help", NULL, "this text", OPTION_FLAG, 0, 0, &session->help},
     };
-    const struct option_row threads = {
-        .name = "threads",
-        .argument = program->threads_auto ? "N|auto" : "N",
-        .help =
-            program->threads_auto
-                ? "threads, each pinned to one of the first N CPUs that this process may use\n"
-                  "(default: 1; taskset -c LIST chooses which); auto: 1, 2, 4, ... of them, until\n"
-                  "more bring nothing"
-                : "threads, each pinned to one of the first N CPUs that this process may use\n"
-                  "(default: 1; taskset -c LIST chooses which)",
-        .kind = program->threads_auto ? OPTION_COUNT_OR_AUTO : OPTION_COUNT,
-        .min = 1,
-        .max = INT32_MAX,
-        .value = &session->threads};
-    const struct option_row fill_cpu = {
-        "fill-cpu",
-        "N",
-        "logical CPU from which the memory is allocated and first written (default: the\n"
-        "measuring one): remote memory without binding, for NUMA balancing to act on",
-        OPTION_COUNT,
-        0,
-        INT32_MAX,
-        &session->fill_cpu};
-    const struct option_row node = {
-        "node",
-        "N",
-        "memory hand-placed on this node by libnuma, instead of malloc's placement\n"
-        "(the optimum to compare an allocator with)",
-        OPTION_COUNT,
-        0,
-        PLACEMENT_NODES - 1,
-        &session->node};
-    const struct option_row size = {"size",
-                                    "SIZE",
-                                    program->size_help,
-                                    OPTION_SIZE,
-                                    program->size_min_bytes,
-                                    program->size_max_bytes,
-                                    &session->size};
-    size_t count = sizeof common / sizeof common[0];
-    memcpy(rows, common, sizeof common);
-    if (!program->nodeless)
-        rows[count++] = node;
-    if (!program->sizeless)
-        rows[count++] = size;
+    memcpy(rows, list, sizeof list);
+    return sizeof list / sizeof list[0];
+}
+
+static size_t option_rows(struct session *session, struct option_row rows[OPTIONS_MAX]) {
+    const struct session_program *program = session->program;
+    size_t count = what_rows(session, rows);
     if (program->threaded)
-        rows[count++] = threads;
-    if (program->fillable)
-        rows[count++] = fill_cpu;
+        rows[count++] = threads_row(session);
     for (size_t i = 0; i < program->own_option_count; i++)
         rows[count++] = program->own_options[i];
-    return count;
+    return count + how_rows(session, rows + count);
 }
 
 static void show_help(const struct session *session, const struct option_row *rows, size_t count) {
