@@ -178,7 +178,7 @@ static int measure(struct session *session, const struct sources *sources,
         return session_fail(session, "idle", "the ring is broken: not back after exactly %zu loads",
                             ring.lines);
     snprintf(session->proof, sizeof session->proof,
-             "one ring, walked whole: back after %zu loads and not before", ring.lines);
+             "one ring walked whole: back after %zu loads and not before", ring.lines);
     memset(blocks[AGGRESSORS], 1, size_bytes);
     struct placement_tally before = ask(session, sources, blocks);
     session_look_at_pages(session, blocks, BLOCKS, size_bytes);

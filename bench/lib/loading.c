@@ -35,25 +35,40 @@ static uint64_t count_lines(struct loading *loading, uint64_t *lines) {
     return total;
 }
 
+/* Counts, and says when: at *at_ns, which was *at_ns of the count before. Again where the victim
+ * seems to have lost its CPU over it, or lines would come without the time they took. */
+#define COUNT_TRIES 4
+
+static uint64_t count_now(struct loading *loading, uint64_t *at_ns) {
+    uint64_t lines, before_ns, before_last_ns = *at_ns;
+    for (size_t tries = 1;; tries++) {
+        before_ns = clock_ns();
+        lines = count_lines(loading, loading->lines_now);
+        if (clock_ns() - before_ns <= (before_ns - before_last_ns) / 16 || tries == COUNT_TRIES)
+            break;
+    }
+    *at_ns = before_ns;
+    return lines;
+}
+
 /* Chases for at least min_ns, and counts what the aggressors move meanwhile. False when one of them
  * that should have has moved nothing. */
 static bool take_sample(struct loading *loading, uint64_t min_ns, struct spans_summary *sample) {
     struct span spans[SPANS_MAX];
     size_t count = 0;
+    uint64_t started_ns = clock_ns(), counted_ns = started_ns;
     uint64_t lines = count_lines(loading, loading->lines);
-    uint64_t started_ns = clock_ns(), at_ns = started_ns;
     do {
-        uint64_t loads = 0, elapsed_ns;
+        uint64_t loads = 0, chase_ns, from_ns = counted_ns, chased_from_ns = clock_ns();
         do {
             loading->at = ring_chase(loading->at, SPAN_LOADS);
             loads += SPAN_LOADS;
-            elapsed_ns = clock_ns() - at_ns;
-        } while (elapsed_ns < min_ns / SPANS_MAX || elapsed_ns == 0);
-        uint64_t lines_now = count_lines(loading, loading->lines_now);
-        spans[count++] = (struct span){elapsed_ns, loads, lines_now - lines};
+            chase_ns = clock_ns() - chased_from_ns;
+        } while (chase_ns < min_ns / SPANS_MAX || chase_ns == 0);
+        uint64_t lines_now = count_now(loading, &counted_ns);
+        spans[count++] = (struct span){counted_ns - from_ns, chase_ns, loads, lines_now - lines};
         lines = lines_now;
-        at_ns += elapsed_ns;
-    } while (at_ns - started_ns < min_ns && count < SPANS_MAX);
+    } while (counted_ns - started_ns < min_ns && count < SPANS_MAX);
     for (size_t i = 0; i < loading->aggressor_count && steps[loading->step].rate > 0; i++)
         if (loading->lines_now[i] == loading->lines[i])
             return false;

@@ -58,9 +58,9 @@ struct loading {
 int loading_start(struct loading *loading, struct session *session, unsigned victim_cpu,
                   hwloc_const_bitmap_t aggressor_cpus, const struct loading_plan *plan);
 
-/* Sets the ring that the victim goes on with, and cuts the aggressors' memory, which all pages have
- * been written to (or all would be the one page of zeros), into equal parts. False when the parts
- * are too small for the mix. */
+/* Sets the ring that the victim goes on with, and cuts the aggressors' memory into equal parts. Its
+ * pages have been written to, or they would all be the one page of zeros. False when the parts are
+ * too small for the mix. */
 bool loading_use(struct loading *loading, void **ring, char *memory, size_t size_bytes);
 
 /* Measures the victim alone. */

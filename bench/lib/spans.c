@@ -19,7 +19,7 @@ struct spans_summary spans_summarise(const struct span *spans, size_t count) {
         if (fastest > 0 && (span->lines == 0 || aggressor_rate(span) < least))
             continue;
         double elapsed = (double)span->elapsed_ns;
-        stats_insert(sorted, counted, elapsed / (double)span->loads);
+        stats_insert(sorted, counted, (double)span->chase_ns / (double)span->loads);
         stats_insert(bandwidth, counted,
                      (double)(span->lines + span->loads) * AGGRESSOR_LINE_BYTES / elapsed);
         counted++;

@@ -11,7 +11,8 @@
 #define SPANS_MAX 256
 
 struct span {
-    uint64_t elapsed_ns; /* above 0 */
+    uint64_t elapsed_ns; /* between two counts of lines, above 0 */
+    uint64_t chase_ns;   /* of that, what the victim's loads took; the rest is counting */
     uint64_t loads;      /* the victim's, above 0 */
     uint64_t lines;      /* that all aggressors read or wrote */
 };

@@ -183,6 +183,7 @@ static void label(struct series *series, const struct victim_node *victim,
     series->cpu = &victim->victim_cpu;
     series->cpu_node = victim->node;
     series->mem_node = &place->node;
+    series->policy = place->source.policy;
     series->threads = threads;
 }
 
@@ -311,7 +312,7 @@ static int measure(struct bench *bench) {
     collect(bench);
     size_t ring_loads = session->size.value / RING_SLOT_BYTES * RING_LAPS;
     snprintf(session->proof, sizeof session->proof,
-             "each victim's ring walked whole: %zu loads, every line once", ring_loads);
+             "each victim's ring walked whole: back after %zu loads and not before", ring_loads);
     return session_report(session, bench->series, bench->series_count, placement);
 }
 

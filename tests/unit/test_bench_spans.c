@@ -12,15 +12,30 @@ static void assert_near(double actual, double expected) {
         fail_msg("%g instead of %g", actual, expected);
 }
 
+/* Counting takes no time. */
+static struct span span_of(uint64_t elapsed_ns, uint64_t loads, uint64_t lines) {
+    return (struct span){elapsed_ns, elapsed_ns, loads, lines};
+}
+
 static void figures_of_even_spans(void **state) {
     struct span spans[10];
     (void)state;
     for (size_t i = 0; i < 10; i++)
-        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .lines = 40};
+        spans[i] = span_of(1000, 10, 40);
     struct spans_summary summary = spans_summarise(spans, 10);
     assert_near(summary.latency_ns, 100);
     assert_near(summary.bandwidth, 3.2);
     assert_near(summary.aggressor_rate, 0.04);
+    assert_near(summary.rate, 0.05);
+}
+
+/* With hundreds of aggressors that is some microseconds a span. */
+static void counting_is_no_part_of_latency(void **state) {
+    const struct span span = {.elapsed_ns = 1000, .chase_ns = 800, .loads = 10, .lines = 40};
+    (void)state;
+    struct spans_summary summary = spans_summarise(&span, 1);
+    assert_near(summary.latency_ns, 80);
+    assert_near(summary.bandwidth, 3.2);
     assert_near(summary.rate, 0.05);
 }
 
@@ -30,8 +45,7 @@ static void rate_of_slow_aggressors_is_theirs(void **state) {
     struct span spans[9];
     (void)state;
     for (size_t i = 0; i < 9; i++)
-        spans[i] = i < 5 ? (struct span){.elapsed_ns = 2600, .loads = 256, .lines = 2}
-                         : (struct span){.elapsed_ns = 2500, .loads = 256, .lines = 1};
+        spans[i] = i < 5 ? span_of(2600, 256, 2) : span_of(2500, 256, 1);
     for (size_t i = 0; i < 4; i++)
         spans[i].loads = 200; /* the victim itself lost its CPU */
     struct spans_summary summary = spans_summarise(spans, 9);
@@ -48,11 +62,8 @@ static void rate_of_aggressors_is_above_zero(void **state) {
         size_t count = 1 + round % 32;
         for (size_t i = 0; i < count; i++) {
             random = random * 1664525 + 1013904223;
-            spans[i] = (struct span){
-                .elapsed_ns = 1 + (random >> 8) % 100000,
-                .loads = 256 * (1 + (random >> 4) % 3),
-                .lines = random >> 28 == 0 ? random >> 16 & 15 : 0,
-            };
+            spans[i] = span_of(1 + (random >> 8) % 100000, 256 * (1 + (random >> 4) % 3),
+                               random >> 28 == 0 ? random >> 16 & 15 : 0);
         }
         spans[round * 7 % count].lines = 1;
         struct spans_summary summary = spans_summarise(spans, count);
@@ -65,9 +76,9 @@ static void spans_without_the_aggressors_do_not_count(void **state) {
     struct span spans[20];
     (void)state;
     for (size_t i = 0; i < 20; i++)
-        spans[i] = (struct span){.elapsed_ns = 1000, .loads = 10, .lines = 40};
-    spans[3] = (struct span){.elapsed_ns = 1000, .loads = 100, .lines = 0};
-    spans[8] = (struct span){.elapsed_ns = 1000, .loads = 90, .lines = 19};
+        spans[i] = span_of(1000, 10, 40);
+    spans[3] = span_of(1000, 100, 0);
+    spans[8] = span_of(1000, 90, 19);
     struct spans_summary summary = spans_summarise(spans, 20);
     assert_near(summary.latency_ns, 100);
     assert_near(summary.aggressor_rate, 0.04);
@@ -75,7 +86,7 @@ static void spans_without_the_aggressors_do_not_count(void **state) {
 }
 
 static void all_spans_count_while_the_aggressors_rest(void **state) {
-    const struct span spans[] = {{1000, 10, 0}, {2000, 10, 0}, {3000, 10, 0}};
+    const struct span spans[] = {span_of(1000, 10, 0), span_of(2000, 10, 0), span_of(3000, 10, 0)};
     (void)state;
     struct spans_summary summary = spans_summarise(spans, 3);
     assert_near(summary.latency_ns, 200);
@@ -89,8 +100,7 @@ static void a_sample_of_mostly_starved_spans_is_marked(void **state) {
     (void)state;
     for (size_t starved = 0; starved <= 18; starved++) {
         for (size_t i = 0; i < 20; i++)
-            spans[i] =
-                (struct span){.elapsed_ns = 1000, .loads = 10, .lines = i < starved ? 19 : 40};
+            spans[i] = span_of(1000, 10, i < starved ? 19 : 40);
         assert_int_equal(spans_summarise(spans, 20).starved, starved > 10 && starved < 18);
     }
 }
@@ -98,6 +108,7 @@ static void a_sample_of_mostly_starved_spans_is_marked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_of_even_spans),
+        cmocka_unit_test(counting_is_no_part_of_latency),
         cmocka_unit_test(rate_of_slow_aggressors_is_theirs),
         cmocka_unit_test(rate_of_aggressors_is_above_zero),
         cmocka_unit_test(spans_without_the_aggressors_do_not_count),
