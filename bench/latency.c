@@ -28,7 +28,8 @@ static struct {
 static const struct option_row own_options[] = {
     {"chains", "LIST",
      "so many chains side by side, from 1 to 16, such as 1-16 or 1,2,4 (default: 1); a\n"
-     "figure each: time over the loads of all chains, so 1 over 4 is the parallelism",
+     "figure each, time over the loads of all: that of 1 chain over that of N is how many\n"
+     "loads were in flight at a time",
      OPTION_TEXT, 0, 0, &options.chains},
     {"group", "SIZES",
      "order: at random within groups of so many bytes, such as 4K or 4K,256K; the groups\n"
@@ -44,8 +45,8 @@ static const struct option_row own_options[] = {
      OPTION_FLAG, 0, 0, &options.curve},
     {"pages", "LIST",
      "side by side on pages of these kinds: base, thp (transparent huge), 2M, 1G (reserved\n"
-     "huge); mapped directly and bound to --node, or the CPU's node, past malloc. Shows what\n"
-     "of the latency is the page walk",
+     "huge); mapped directly, past malloc, and bound to --node if that is given. What base\n"
+     "pages cost beyond the largest is page_walk",
      OPTION_TEXT, 0, 0, &options.pages},
     {"twice", NULL,
      "also measure twice the size, and call the figure cached if that takes over 10 %\n"
@@ -61,10 +62,12 @@ static const struct session_program latency = {
     .metric = "load_latency",
     .unit = "ns",
     .about =
-        "Latency of one load in ns (1 ns = 1e-9 s): each load's address is what the load before it\n"
-        "read, on one ring in random order through every 64-byte line. The ring is walked once before\n"
+        "load_latency, in ns (1 ns = 1e-9 s): each load's address is what the load before it read,\n"
+        "on one ring in random order through every 64-byte line. The ring is walked once before\n"
         "timing, which proves that it is one, that it has every line once, and how many. Counted:\n"
-        "time over loads, address translation (TLB misses) included.\n",
+        "time over loads, address translation (TLB misses) included.\n"
+        "level_latency (--curve): median over the sizes in which a cache level, or memory, serves;\n"
+        "size_bytes is where the level ends. page_walk (--pages): latency beyond the largest pages'.\n",
     .size_help = "memory the ring spans (default: 256M, or 4 x all last-level caches if larger)",
     .size_min_bytes = (uint64_t)2 * RING_SLOT_BYTES,
     .size_max_bytes = RING_MAX_BYTES,
