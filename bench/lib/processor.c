@@ -5,9 +5,8 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-#define FIRST_HYPERVISOR_LEAF 0x40000000u /* the range that processors keep free for hypervisors   \
-                                           */
-#define CORE_TYPE_ATOM 0x20u
+#define FIRST_HYPERVISOR_LEAF 0x40000000u /* processors leave the range to hypervisors */
+#define CORE_TYPE_ATOM        0x20u
 
 static void read_signature(char text[13], unsigned first, unsigned second, unsigned third) {
     memcpy(text, &first, 4);

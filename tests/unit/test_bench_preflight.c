@@ -79,6 +79,12 @@ static void look(struct made_up *made_up) {
     assert_non_null(made_up->checks);
 }
 
+static void look_again(struct made_up *made_up) {
+    free(made_up->checks);
+    preflight_close(&made_up->machine);
+    look(made_up);
+}
+
 static void look_with_activity(struct made_up *made_up, const char *before, const char *after) {
     assert_true(preflight_open(&made_up->machine));
     assert_true(preflight_compare_stat(before, after, &made_up->machine.activity));
@@ -300,9 +306,7 @@ static void huge_pages_are_counted_on_allowed_nodes_only(void **state) {
     expect(&made_up, "huge_2m", PREFLIGHT_NOTE, "hugepages-2048kB/nr_hugepages");
     expect(&made_up, "huge_1g", PREFLIGHT_NOTE, "no pages of this size");
     put(&made_up, "sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages", "64\n");
-    free(made_up.checks);
-    preflight_close(&made_up.machine);
-    look(&made_up);
+    look_again(&made_up);
     expect(&made_up, "huge_2m", PREFLIGHT_OK, "64 more on demand");
     end(&made_up);
 }
@@ -346,9 +350,7 @@ static void only_idle_states_in_use_count(void **state) {
     look(&made_up);
     expect(&made_up, "idle_states", PREFLIGHT_NOTE, "C6, 133 us");
     put(&made_up, "sys/devices/system/cpu/cpu0/cpuidle/state2/disable", "1\n");
-    free(made_up.checks);
-    preflight_close(&made_up.machine);
-    look(&made_up);
+    look_again(&made_up);
     expect(&made_up, "idle_states", PREFLIGHT_OK, "C1, 2 us");
     end(&made_up);
 }
@@ -366,14 +368,10 @@ static void a_slow_clock_source_warns_and_tells_whether_tsc_is_there(void **stat
     look(&made_up);
     expect(&made_up, "clock_source", PREFLIGHT_WARN, "dmesg");
     put(&made_up, available, "xen tsc hpet\n");
-    free(made_up.checks);
-    preflight_close(&made_up.machine);
-    look(&made_up);
+    look_again(&made_up);
     expect(&made_up, "clock_source", PREFLIGHT_WARN, "echo tsc");
     put(&made_up, current, "arch_sys_counter\n");
-    free(made_up.checks);
-    preflight_close(&made_up.machine);
-    look(&made_up);
+    look_again(&made_up);
     expect(&made_up, "clock_source", PREFLIGHT_OK, "arch_sys_counter");
     end(&made_up);
 }
@@ -539,9 +537,7 @@ static void virtual_machines_are_known_by_processor_files_and_maker(void **state
     look(&made_up);
     expect(&made_up, "virtualised", PREFLIGHT_OK, "no sign");
     put(&made_up, "sys/class/dmi/id/product_name", "c7g.large\n");
-    free(made_up.checks);
-    preflight_close(&made_up.machine);
-    look(&made_up);
+    look_again(&made_up);
     expect(&made_up, "virtualised", PREFLIGHT_NOTE, "Amazon EC2");
     end(&made_up);
 }
@@ -571,7 +567,6 @@ static void a_masked_machine_has_named_states_and_no_warnings(void **state) {
     end(&made_up);
 }
 
-/* What a table's user sees of this process's own machine. */
 static char *table_of(const struct preflight_check *checks, size_t count) {
     char *text = NULL;
     size_t size;
@@ -593,6 +588,23 @@ static void the_table_keeps_to_100_columns_whatever_is_in_it(void **state) {
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
         assert_true(strlen(line) <= 100);
     free(text);
+}
+
+static void json_escapes_what_firmware_may_say(void **state) {
+    struct made_up made_up;
+    char *text = NULL;
+    size_t size;
+    (void)state;
+    begin(&made_up);
+    put(&made_up, "sys/hypervisor/type", "a\"b\\c\td\xff\n");
+    look(&made_up);
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    preflight_print_json(out, &made_up.machine, NULL, made_up.checks, made_up.count);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\"value\": \"a\\\"b\\\\c\\u0009d?\""));
+    free(text);
+    end(&made_up);
 }
 
 static void what_is_not_ok_has_a_meaning_and_what_is_ok_nothing_to_do(void **state) {
@@ -638,6 +650,7 @@ int main(void) {
         cmocka_unit_test(isolated_cpus_are_a_hint),
         cmocka_unit_test(a_masked_machine_has_named_states_and_no_warnings),
         cmocka_unit_test(the_table_keeps_to_100_columns_whatever_is_in_it),
+        cmocka_unit_test(json_escapes_what_firmware_may_say),
         cmocka_unit_test(what_is_not_ok_has_a_meaning_and_what_is_ok_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
