@@ -17,9 +17,6 @@
 #define DEFAULT_LINES 64
 #define MAX_LINES     65536
 
-/* A sample is far shorter than other programs': there are many pairs. */
-#define DEFAULT_MIN_SAMPLE_MS 10
-
 /* On a busy machine a thread may have to wait for its CPU, but not for seconds. */
 #define PATIENCE_NS 5000000000u
 
@@ -56,6 +53,7 @@ static const struct session_program core2core = {
         "on its node; --node homes them on another. A pair that gets no turn for 5 s is given up.\n"
         "A figure of a pair: about 0.1 s; all of n CPUs: n x (n - 1) / 2 pairs, two variants.\n",
     .sizeless = true,
+    .min_sample_ms = 10, /* there are many pairs */
     .arrays = 1,
     .own_options = own_options,
     .own_option_count = sizeof own_options / sizeof own_options[0],
@@ -364,8 +362,6 @@ static bool choose(struct bench *bench, int *status) {
     }
     if (!choose_variants(bench) || !choose_cpus(bench, status))
         return false;
-    if (!session->min_sample_ms.given)
-        session->min_sample_ms.value = DEFAULT_MIN_SAMPLE_MS;
     session->threads.value = 2;
     session->size.value = lines * 64;
     bench->handover.lines = lines;
