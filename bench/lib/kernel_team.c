@@ -1,5 +1,6 @@
 #include "kernel_team.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,18 +63,20 @@ static size_t stride_bytes(size_t slice_lines) {
     return (bytes + MEMORY_ALIGN_BYTES - 1) & ~(MEMORY_ALIGN_BYTES - 1);
 }
 
-const char *kernel_team_start(struct kernel_team *team, struct session *session, size_t threads,
-                              uint64_t size_bytes) {
+bool kernel_team_start(struct kernel_team *team, struct session *session, size_t threads,
+                       uint64_t size_bytes) {
     size_t lines = size_bytes / KERNEL_LINE_BYTES / threads, stride = stride_bytes(lines);
     const char *why = NULL;
     *team = (struct kernel_team){.session = session, .block_bytes = stride * threads};
     team->workers = aligned_alloc(128, threads * sizeof *team->workers);
     if (team->workers == NULL)
-        return "no memory for the list of threads";
+        why = "no room for the list of threads";
     for (size_t i = 0; i < KERNEL_ARRAYS && why == NULL; i++)
         team->blocks[i] = memory_get(&session->source, team->block_bytes, &why);
-    if (why != NULL)
-        return why;
+    if (why != NULL) {
+        snprintf(team->why, sizeof team->why, "cannot get memory: %s", why);
+        return false;
+    }
     for (size_t i = 0; i < threads; i++) {
         size_t first = i * stride / sizeof(double);
         team->workers[i] = (struct kernel_worker){
@@ -83,10 +86,13 @@ const char *kernel_team_start(struct kernel_team *team, struct session *session,
         };
     }
     int error = crew_start(&team->crew, session->topology, session->cpus, threads);
-    if (error != 0)
-        return strerror(error);
+    if (error != 0) {
+        snprintf(team->why, sizeof team->why, "cannot start %zu pinned threads: %s", threads,
+                 strerror(error));
+        return false;
+    }
     crew_do(&team->crew, fill, team);
-    return NULL;
+    return true;
 }
 
 void kernel_team_end(struct kernel_team *team) {

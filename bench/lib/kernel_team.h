@@ -2,6 +2,7 @@
 #ifndef BENCH_KERNEL_TEAM_H
 #define BENCH_KERNEL_TEAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,13 +24,14 @@ struct kernel_team {
     enum kernel_id id;
     kernel_run *run;
     uint64_t passes;
+    char why[SESSION_PROOF_TEXT]; /* it could not be started */
 };
 
 /* Gets the arrays, size_bytes each, and starts `threads` threads on the session's first CPUs; each
- * fills its own slice. Returns NULL, or why there is none (text that stays until the next call).
- * The process then has to end: threads may wait for ever. */
-const char *kernel_team_start(struct kernel_team *team, struct session *session, size_t threads,
-                              uint64_t size_bytes);
+ * fills its own slice. False with the reason in team->why; the process then has to end, because
+ * threads may wait for ever. */
+bool kernel_team_start(struct kernel_team *team, struct session *session, size_t threads,
+                       uint64_t size_bytes);
 
 /* Ends the threads and gives the memory back. */
 void kernel_team_end(struct kernel_team *team);
