@@ -5,8 +5,8 @@
 #include "units.h"
 #include "victim_matrix.h"
 
-/* Columns beside each other: they fit a line of 100 characters. */
-#define COLUMNS_ABREAST 4
+/* Columns beside each other, with two figures each or with one: they fit 100 characters. */
+enum { ABREAST_OF_TWO = 4, ABREAST_OF_ONE = 7 };
 
 static bool is_of(const struct series *series, const char *metric) {
     return strcmp(series->metric != NULL ? series->metric : "", metric) == 0;
@@ -49,11 +49,11 @@ static bool is_new_column(const struct series *series, size_t at) {
     return true;
 }
 
-/* The next columns from *at on; returns how many. */
+/* The next columns from *at on, at most `most`; returns how many. */
 static size_t next_columns(const struct series *series, size_t count, size_t *at,
-                           const struct series *columns[COLUMNS_ABREAST]) {
+                           const struct series **columns, size_t most) {
     size_t found = 0;
-    for (; *at < count && found < COLUMNS_ABREAST; (*at)++)
+    for (; *at < count && found < most; (*at)++)
         if (is_new_column(series, *at))
             columns[found++] = &series[*at];
     return found;
@@ -80,32 +80,36 @@ static const char *ids(int cpu_node, int mem_node, char text[UNITS_FIGURE_TEXT])
 
 static void print_cell(const struct series *cell, const struct series *victim,
                        const struct table *table) {
-    char figure[UNITS_FIGURE_TEXT], times[UNITS_FIGURE_TEXT] = "";
-    if (cell == NULL) {
-        printf(" %10s %7s", "-", "");
-        return;
+    char figure[UNITS_FIGURE_TEXT] = "-", times[UNITS_FIGURE_TEXT] = "-";
+    if (cell != NULL) {
+        double median = series_summary(cell).median;
+        units_format_figure(median, figure);
+        snprintf(times, sizeof times, "%.2f", median / series_summary(victim).median);
     }
-    double median = series_summary(cell).median;
+    printf(" %10s", figure);
     if (table->over_alone)
-        snprintf(times, sizeof times, "%.2fx", median / series_summary(victim).median);
-    printf(" %10s %7s", units_format_figure(median, figure), times);
+        printf(" %7s", times);
 }
 
 static void print_some_columns(const struct series *series, size_t count, const struct table *table,
                                const struct series *const *columns, size_t column_count) {
     char text[UNITS_FIGURE_TEXT];
-    printf("%-10s %10s", "victim", table->over_alone ? "idle" : "");
-    for (size_t i = 0; i < column_count; i++)
-        printf(" %10s %7s", ids(columns[i]->other->cpu_node, columns[i]->other->mem_node, text),
-               "");
+    printf("%-8s", "victim");
+    if (table->over_alone)
+        printf(" %10s", "idle");
+    for (size_t i = 0; i < column_count; i++) {
+        printf(" %10s", ids(columns[i]->other->cpu_node, columns[i]->other->mem_node, text));
+        if (table->over_alone)
+            printf(" %7s", "x idle");
+    }
     printf("\n");
     for (size_t i = 0; i < count; i++) {
         const struct series *victim = &series[i];
         if (!is_alone(victim) || !is_of(victim, ""))
             continue;
-        printf("%-10s", ids(victim->cpu_node, *victim->mem_node, text));
-        printf(" %10s",
-               table->over_alone ? units_format_figure(series_summary(victim).median, text) : "");
+        printf("%-8s", ids(victim->cpu_node, *victim->mem_node, text));
+        if (table->over_alone)
+            printf(" %10s", units_format_figure(series_summary(victim).median, text));
         for (size_t k = 0; k < column_count; k++)
             print_cell(find_cell(series, count, victim, columns[k], table), victim, table);
         printf("\n");
@@ -113,10 +117,10 @@ static void print_some_columns(const struct series *series, size_t count, const 
 }
 
 static void print_one(const struct series *series, size_t count, const struct table *table) {
-    const struct series *columns[COLUMNS_ABREAST];
-    size_t at = 0, found;
+    const struct series *columns[ABREAST_OF_ONE];
+    size_t at = 0, found, most = table->over_alone ? ABREAST_OF_TWO : ABREAST_OF_ONE;
     printf("\n%s\n", table->title);
-    while ((found = next_columns(series, count, &at, columns)) > 0)
+    while ((found = next_columns(series, count, &at, columns, most)) > 0)
         print_some_columns(series, count, table, columns, found);
 }
 
@@ -130,13 +134,13 @@ static struct placement_verdict worst(const struct series *series, size_t count)
 
 void victim_matrix_print(const struct session *session, const struct series *series, size_t count) {
     static const struct table latency = {
-        "ns a load of the victim (CPU node:memory node) beside aggressors (CPU node:memory node)\n"
-        "at full rate, and that over idle:",
+        "ns a load of the victim (CPU node:memory node), alone (idle) and beside aggressors (CPU\n"
+        "node:memory node) at full rate, and how many times idle that is:",
         "", true};
     static const struct table bandwidth = {
         "GB/s (1e9 bytes) of victim and aggressors together:", "bandwidth", false};
-    static const struct table knee = {
-        "knee, GB/s, where latency is 1.5 x idle (-: nowhere):", "knee", false};
+    static const struct table knee = {"knee, GB/s, where latency is 1.5 x idle (-: none):", "knee",
+                                      false};
     char size[UNITS_SIZE_TEXT];
     struct placement_verdict placement = worst(series, count);
     bool knees = false;

@@ -196,7 +196,7 @@ lowest_memory_node() {
     [ "$status" -eq 0 ]
     [[ ${lines[0]} == "loaded_latency, victim x aggressors, 1M bytes"* ]]
     [ "$(grep -cE '^victim +idle +[0-9]+:[0-9]+' <<<"$output")" -ge 1 ]
-    [ "$(grep -cE '^[0-9]+:[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+x' <<<"$output")" -ge 1 ]
+    [ "$(grep -cE '^[0-9]+:[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9]+\.[0-9]{2}' <<<"$output")" -ge 1 ]
     [ "$(awk 'length > 100' <<<"$output")" = "" ]
 }
 
