@@ -50,7 +50,7 @@ class Bench:
 
 BENCHES = {
     "latency": Bench("load_latency", "ns", ("random",), "Memory latency", (512, 512 << 30), (1, 3)),
-    "bandwidth": Bench("bandwidth", "GB/s", ("copy", "scale", "add", "triad", "sum"), "Memory bandwidth",
+    "bandwidth": Bench("bandwidth", "GB/s", ("read", "write", "copy", "scale", "add", "triad"), "Memory bandwidth",
                        (64 << 10, 4 << 40), (4, 14)),
 }
 

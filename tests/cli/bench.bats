@@ -354,15 +354,15 @@ lowest_memory_node() {
     [[ $stderr == *"cannot get memory: Operation not permitted"* ]]
 }
 
-@test "bandwidth --csv: five kernels, as many samples each" {
+@test "bandwidth --csv: six kernels, as many samples each" {
     run --separate-stderr bench/bandwidth "${QUICK[@]}" --max-samples 2 --csv
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$COLUMNS_OF_SAMPLES" ]
-    [ "${#lines[@]}" -eq 11 ]
+    [ "${#lines[@]}" -eq 13 ]
     [ "$(column variant | uniq -c | awk '{ print $1 $2 }' | paste -sd' ')" = \
-        "2copy 2scale 2add 2triad 2sum" ]
+        "2read 2write 2copy 2scale 2add 2triad" ]
     [ "$(column metric | sort -u),$(column unit | sort -u)" = bandwidth,GB/s ]
-    [ "$(column value | grep -cE '^[0-9]+(\.[0-9]+)?$')" -eq 10 ]
+    [ "$(column value | grep -cE '^[0-9]+(\.[0-9]+)?$')" -eq 12 ]
 }
 
 @test "bandwidth's threads, each on its CPU" {
@@ -370,7 +370,7 @@ lowest_memory_node() {
     run --separate-stderr bench/bandwidth "${QUICK[@]}" --max-samples 2 --csv --threads 2
     [ "$status" -eq 0 ]
     [ "$(column threads | sort -u)" = 2 ]
-    [ "${#lines[@]}" -eq 11 ]
+    [ "${#lines[@]}" -eq 13 ]
 }
 
 @test "bandwidth takes sizes that do not divide evenly" {

@@ -14,7 +14,7 @@ setup_file() {
     cp -r "$ROOT/harness" "$PROJECT/"
     gcc -shared -x c -o "$PROJECT/alloc/numa_alloc.so" - <<<'int stand_in;'
     write_bench latency load_latency,ns 90 random
-    write_bench bandwidth bandwidth,GB/s 20 'copy scale add triad sum'
+    write_bench bandwidth bandwidth,GB/s 20 'read write copy scale add triad'
 }
 
 setup() {
@@ -390,7 +390,7 @@ END
     [[ $stderr = *"latency on CPU 0, memory node 0, failed: rounds 1-2: exit status 1: latency: this one fails"* ]]
     [ "$(cat "$out/cells/round2.latency.cpu0.node0.err")" = "latency: this one fails" ]
     [ "$(grep -c ',failed,' "$out/matrix.csv")" -eq 1 ]
-    [ "$(grep -c '^a run,host,bandwidth.*,ok,' "$out/matrix.csv")" -eq 5 ]
+    [ "$(grep -c '^a run,host,bandwidth.*,ok,' "$out/matrix.csv")" -eq 6 ]
 }
 
 @test "a bench past the time limit is a failed cell" {

@@ -22,10 +22,10 @@ sys.dont_write_bytecode = True
 import topology as topologies  # noqa: E402
 from numa_report.topology import parse_list  # noqa: E402
 
-LATENCY_OFF, BANDWIDTH_OFF, KNEE_OFF = 0.05, 0.10, 0.15  # most that a figure may be off its expectation
+LATENCY_OFF, BANDWIDTH_OFF, KNEE_OFF = 0.03, 0.10, 0.15  # most that a figure may be off its expectation
 NOISY = 0.25  # most of the cells that may be noisy: the host is shared, and samples are few
 KERNEL_BYTES = 160 << 20  # most of a node's memory that the kernel may keep
-KERNELS = {"copy", "scale", "add", "triad", "sum"}
+KERNELS = {"read", "write", "copy", "scale", "add", "triad"}
 
 
 class Judge:

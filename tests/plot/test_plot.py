@@ -49,7 +49,7 @@ def test_title_and_axes_name_machine_size_rounds_and_units(run_folder):
     assert "Memory bandwidth (GB/s) on testhost" in text
     assert "Made-up CPU 9000 · numa_alloc · 1 thread · 256 MiB · 3 rounds" in text
     assert "memory node" in text and "CPU node" in text and "1 (CPU 4)" in text
-    assert {"copy", "scale", "add", "triad", "sum"} <= set(text)
+    assert {"read", "write", "copy", "scale", "add", "triad"} <= set(text)
     assert "GB/s" in text and "higher is better" in text
 
 
@@ -135,7 +135,7 @@ def test_the_same_data_give_the_same_picture(run_folder):
 def test_without_matrix_the_samples_are_summarised_first(tmp_path):
     folder = write_run(tmp_path / "run", machine([0, 1], [0, 1]))
     assert plot(folder).returncode == 0
-    assert len(tables.read_matrix(folder / "matrix.csv")) == 4 * 6
+    assert len(tables.read_matrix(folder / "matrix.csv")) == 4 * 7
 
 
 def test_the_output_of_a_benchmark_alone_can_be_drawn(tmp_path):

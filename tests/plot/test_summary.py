@@ -133,6 +133,6 @@ def test_a_cell_that_failed_in_one_round_is_failed_and_keeps_the_others():
 def test_a_job_without_samples_has_a_row_for_each_variant():
     failed, skipped = Job(1, 1, "bandwidth", 0, 0, 0), Job(None, None, "latency", 4, 1, 0, "hidden by the cpuset")
     rows = summary.summarise([], {failed: "timed out"}, [failed, skipped], "a run", "a host")
-    assert [(row["bench"], row["status"]) for row in rows] == [("latency", "skipped")] + [("bandwidth", "failed")] * 5
+    assert [(row["bench"], row["status"]) for row in rows] == [("latency", "skipped")] + [("bandwidth", "failed")] * 6
     assert rows[0]["reason"] == "hidden by the cpuset" and rows[0]["host"] == "a host"
-    assert [row["variant"] for row in rows[1:]] == ["copy", "scale", "add", "triad", "sum"]
+    assert [row["variant"] for row in rows[1:]] == ["read", "write", "copy", "scale", "add", "triad"]

@@ -46,7 +46,7 @@ def said(rows, described, word):
 def test_the_worst_remote_cell_is_the_penalty():
     line, = said(cells([[2000, 3600], [3900, 2000]], [[64, 30], [32, 64]]), {}, "penalty")
     assert "1.95× in latency, CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns" in line
-    assert "2.13× in bandwidth (copy, 1 thread), CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s" in line
+    assert "2.13× in bandwidth (read, 1 thread), CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s" in line
 
 
 def test_latency_under_load_is_another_matter():
