@@ -267,10 +267,20 @@ static bool check_memory(const struct session *session, int *status) {
                     node, list);
         return refuse(status, SESSION_BAD_USAGE);
     }
-    if (!curves_option.given || matrix_option.given)
+    if (curves_option.given && !matrix_option.given) {
+        session_say(session, "--curves goes with --matrix; without that there is one curve anyway");
+        return refuse(status, SESSION_BAD_USAGE);
+    }
+    /* A node that cannot hold it would get the process killed. A matrix leaves such a node out. */
+    uint64_t node_bytes = topology_node_bytes(session->topology, (unsigned)node);
+    if (!aggressor_memory_option.given || matrix_option.given || node_bytes == 0 ||
+        session->size.value <= node_bytes)
         return true;
-    session_say(session, "--curves goes with --matrix; without that there is one curve anyway");
-    return refuse(status, SESSION_BAD_USAGE);
+    session_fail(session, "idle",
+                 "%" PRIu64 "M are wanted for aggressors, but node %" PRIu64 " has %" PRIu64
+                 "M in all; see --size",
+                 session->size.value >> 20, node, node_bytes >> 20);
+    return refuse(status, SESSION_NOT_MEASURED);
 }
 
 /* The CPUs of --aggressors. False with one line said when they are not to be had. */

@@ -260,12 +260,23 @@ END_OF_C
     [ "$(columns status)" = failed ]
 }
 
-@test "--matrix leaves out a node that cannot hold the memory, and says so" {
+# A made-up machine of a small node 0 and a large node 1, which the kernel does not know.
+@test "more than a node has: left out of the matrix, refused for --aggressor-memory" {
     need_two_cpus
-    run --separate-stderr env HWLOC_THISSYSTEM=1 HWLOC_SYNTHETIC="pack:1 [numa(memory=3145728)] core:1024 pu:1" \
-        bench/loaded --matrix "${QUICK[@]}" --size 2M --node 0
+    [ ! -e /sys/devices/system/node/node1 ] || skip "there is a node 1"
+    export HWLOC_THISSYSTEM=1
+    export HWLOC_SYNTHETIC="[numa(memory=17179869184)] pack:1 [numa(memory=1048576)] core:1024 pu:1"
+    run --separate-stderr bench/loaded --matrix --node 1 --size 2M
     [ "$status" -eq 1 ]
     [ -z "$output" ]
+    [[ $stderr == *"skipped: node 0's memory: it has 1M in all, 2M are wanted; see --size"* ]]
+    [[ $stderr == *"cannot get memory on node 1: "* ]]
+    run --separate-stderr bench/loaded --node 1 --size 2M --aggressor-memory 0 --aggressors "$(allowed_cpus | sed -n 2p)"
+    complains 1
+    [[ $stderr == *"2M are wanted for aggressors, but node 0 has 1M in all; see --size" ]]
+    run --separate-stderr bench/loaded --size 512K --aggressor-memory 7
+    complains 2
+    [[ $stderr == *"--aggressor-memory: 7 is not a node with memory"*"nodes to choose from: 0-1" ]]
 }
 
 # Another program that keeps the aggressor's CPU, as it seems to the aggressor: it stands still before it has
