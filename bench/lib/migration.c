@@ -248,11 +248,13 @@ struct migration_arrival migration_ask(const struct migration_memory *memory, si
     }
     placement_ask(memory->start, count * memory->page_bytes, where);
     arrival.told = where->source != PLACEMENT_NOT_TOLD;
+    for (size_t i = 0; i < 2; i++)
+        arrival.on_nodes[i] = where->on_node[memory->nodes[i]];
     double asked = (double)where->pages;
     if (where->source == PLACEMENT_NUMA_MAPS) /* tells of all pages */
         asked *= (double)count / (double)memory->pages;
     if (asked > 0)
-        arrival.fraction = (double)where->on_node[memory->nodes[which]] / asked;
+        arrival.fraction = (double)arrival.on_nodes[which] / asked;
     if (arrival.fraction > 1)
         arrival.fraction = 1;
     arrival.error = where->error;

@@ -86,10 +86,11 @@ size_t migration_step(struct migration_shuttle *shuttle, int *error);
 
 /* What is where after pages [0, count) were moved. */
 struct migration_arrival {
-    double fraction; /* of them on the node asked for */
-    bool told;       /* whether the kernel said */
-    int error;       /* errno of the first page that move_pages left behind, or of the refusal to
-                        tell; 0: none */
+    double fraction;      /* of them on the node asked for */
+    uint64_t on_nodes[2]; /* how many are on memory's nodes[0] and nodes[1], as the kernel counts */
+    bool told;            /* whether the kernel said */
+    int error; /* errno of the first page that move_pages left behind, or of the refusal to
+                  tell; 0: none */
 };
 
 /* Asks for every page (placement_ask), not the calls that moved them. `reason` says whether

@@ -1,5 +1,6 @@
 #include "migration_run.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@ static void *must_have(void *memory) {
     exit(SESSION_NOT_MEASURED);
 }
 
-/* Shows which figure is being measured, where a terminal can take it back. */
 void migration_show_progress(const char *kind, const char *variant, int from, int to) {
     if (!isatty(STDERR_FILENO))
         return;
@@ -29,11 +29,11 @@ struct migration_figure *migration_figure(const char *variant, int from, int to)
     figure->mem_node = to;
     figure->other = (struct series_other){.cpu = -1, .cpu_node = -1, .mem_node = from};
     figure->placement = (struct placement_verdict){.status = PLACEMENT_VERIFIED, .fraction = 1};
+    figure->missed.status = PLACEMENT_UNVERIFIED;
     snprintf(figure->variant, sizeof figure->variant, "%s", variant);
     return figure;
 }
 
-/* Makes room for `count` series more; a pointer to them is good until the next call. */
 struct series *migration_series(struct migration_run *run, size_t count) {
     if (run->count + count > run->capacity) {
         run->capacity = 2 * (run->count + count);
@@ -54,6 +54,7 @@ void migration_label(struct series *series, const struct migration_figure *figur
         .other = &figure->other,
         .size_bytes = memory->pages * memory->page_bytes,
         .pages = page_kind_name(memory->kind),
+        .pages_on_nodes = figure->pages_on_nodes,
         .placement = &figure->placement,
         .proof = figure->proof,
         .cached = figure->cached[0] != '\0' ? figure->cached : NULL,
@@ -67,22 +68,33 @@ void migration_fail(struct migration_figure *figure, const char *format, ...) {
     va_end(arguments);
 }
 
-/* Has the series say so if the figure has failed, or that their pages are now others. */
-void migration_settle(struct series *series, size_t count, struct migration_figure *figure,
-                      const char *pages) {
+void migration_settle(const struct session *session, struct series *series, size_t count,
+                      struct migration_figure *figure, const char *pages, size_t failures) {
+    bool failed = series->count == 0;
+    if (failed)
+        figure->placement = figure->missed;
+    else if (failures > 0)
+        session_say(session, "warning: %s of %s pages, nodes %d and %d: %zu samples failed: %s",
+                    figure->variant, pages, figure->other.mem_node, figure->mem_node, failures,
+                    figure->failed);
     for (size_t i = 0; i < count; i++) {
         series[i].pages = pages;
-        if (series[i].undisturbed == 0 && series[i].count == 0 && figure->failed[0] == '\0')
-            migration_fail(figure, "no sample");
-        if (figure->failed[0] == '\0')
-            continue;
-        series_free(&series[i]);
-        series[i].failed = figure->failed;
-        figure->placement.status = PLACEMENT_UNVERIFIED;
+        if (failed)
+            series[i].failed = figure->failed;
     }
 }
 
-/* Which pages the memory has in truth: "base", "thp", "2M", "1G" or "mixed". */
+void migration_note_nodes(struct migration_figure *figure, const struct migration_memory *memory,
+                          const struct migration_arrival *arrival) {
+    size_t length = 0, room = sizeof figure->pages_on_nodes;
+    size_t nodes = memory->nodes[0] == memory->nodes[1] ? 1 : 2;
+    for (size_t i = 0; i < nodes && length < room; i++)
+        if (arrival->on_nodes[i] > 0)
+            length +=
+                (size_t)snprintf(figure->pages_on_nodes + length, room - length, "%sN%d=%" PRIu64,
+                                 length > 0 ? "," : "", memory->nodes[i], arrival->on_nodes[i]);
+}
+
 const char *migration_pages_of(const struct migration_memory *memory) {
     const char *asked = page_kind_name(memory->kind);
     if (memory->kind == PAGE_BASE)
@@ -97,7 +109,6 @@ const char *migration_pages_of(const struct migration_memory *memory) {
     return strcmp(found, "default") == 0 ? page_kind_name(PAGE_BASE) : found;
 }
 
-/* Maps memory of the kind and has it on the pair's first node. False with figure failed. */
 bool migration_get(struct migration_memory *memory, enum page_kind kind, uint64_t size_bytes,
                    const int nodes[2], struct migration_figure *figure) {
     const char *why;

@@ -39,8 +39,7 @@ static void warm_up_reading(struct migration_run *run) {
 
 /* What the samples of a reading add up to. */
 struct readings {
-    size_t pages_moved;
-    uint64_t faults, spans;
+    uint64_t pages_moved, moving_ns, faults, spans;
 };
 
 /* Adds a sample to the figure's three series. False with figure failed. */
@@ -51,13 +50,15 @@ static bool add_reading(struct migration_run *run, const struct migration_memory
     struct sample sample = {.started_at = time(NULL)};
     reader->min_ns = session_min_sample_ns(run->session);
     migration_read(reader, &run->crew);
-    if (reader->error != 0 || (reader->shuttle != NULL && reader->moved == 0)) {
-        migration_fail(figure, "no page was moved: %s", strerror(reader->error));
+    if (reader->error != 0) {
+        migration_fail(figure, "%s: %s", migration_call_names[reader->shuttle->call],
+                       strerror(reader->error));
         return false;
     }
     sample.disturbed =
         migration_read_disturbance(reader, &run->session->watch, run->session->cpus[0]);
     readings->pages_moved += reader->moved;
+    readings->moving_ns += reader->moving_ns;
     readings->faults += reader->after.faults - reader->before.faults;
     readings->spans += reader->spans.count;
     struct migration_latency latency =
@@ -78,11 +79,23 @@ static bool add_reading(struct migration_run *run, const struct migration_memory
     if (verdict.status == PLACEMENT_VERIFIED && verdict.fraction < PLACEMENT_ENOUGH)
         verdict.status = PLACEMENT_FAILED;
     figure->placement = placement_worse(figure->placement, verdict);
+    migration_note_nodes(figure, memory, &one);
     return true;
 }
 
-/* What a load costs on memory of the kind: at rest on nodes[0] when both nodes are the same, else
- * while its pages are moved between them. */
+static void write_proof(struct migration_figure *figure, const struct migration_memory *memory,
+                        const struct readings *readings) {
+    double moved_bytes = (double)readings->pages_moved * (double)memory->page_bytes;
+    size_t room = sizeof figure->proof;
+    size_t length = (size_t)snprintf(
+        figure->proof, room, "one ring; %" PRIu64 " spans; %" PRIu64 " page faults of the reader",
+        readings->spans, readings->faults);
+    if (readings->moving_ns > 0 && length < room)
+        snprintf(figure->proof + length, room - length,
+                 "; %" PRIu64 " pages moved meanwhile at %.3g GB/s", readings->pages_moved,
+                 moved_bytes / (double)readings->moving_ns);
+}
+
 void migration_measure_latency(struct migration_run *run, enum page_kind kind, const int nodes[2],
                                enum migration_call call, size_t batch) {
     static const char *const metrics[2][3] = {
@@ -94,6 +107,7 @@ void migration_measure_latency(struct migration_run *run, enum page_kind kind, c
     struct series *series = migration_series(run, 3);
     struct migration_memory memory;
     struct readings readings = {0};
+    size_t failures = 0;
     char variant[MIGRATION_VARIANT_TEXT] = "idle", cache[UNITS_SIZE_TEXT];
     if (moving)
         migration_variant(call, batch, variant);
@@ -117,15 +131,14 @@ void migration_measure_latency(struct migration_run *run, enum page_kind kind, c
         struct migration_shuttle shuttle = {&memory, call, batch, 1, 0};
         run->reader.shuttle = moving ? &shuttle : NULL;
         warm_up_reading(run);
-        while (add_reading(run, &memory, series, figure, &readings) &&
-               !(session_enough(session, &series[0]) && session_enough(session, &series[2])))
-            continue;
-        snprintf(figure->proof, sizeof figure->proof,
-                 "one ring; %" PRIu64 " spans; %zu pages moved meanwhile; %" PRIu64
-                 " page faults of the reader",
-                 readings.spans, readings.pages_moved, readings.faults);
+        bool ok = true;
+        while (ok && !(session_enough(session, &series[0]) && session_enough(session, &series[2])))
+            ok = add_reading(run, &memory, series, figure, &readings);
+        failures = !ok;
+        write_proof(figure, &memory, &readings);
     }
-    migration_settle(series, 3, figure, got ? migration_pages_of(&memory) : page_kind_name(kind));
+    migration_settle(session, series, 3, figure,
+                     got ? migration_pages_of(&memory) : page_kind_name(kind), failures);
     if (memory.pages > 0)
         migration_unmap(&memory);
 }

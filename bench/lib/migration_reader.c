@@ -3,6 +3,9 @@
 #include "clock.h"
 
 static void read_on(struct migration_reader *reader) {
+    /* On a busy machine the other thread may be late. */
+    while (reader->shuttle != NULL && !atomic_load(&reader->begun))
+        reader->at = ring_chase(reader->at, MIGRATION_SPAN_LOADS);
     watch_read(&reader->before);
     uint64_t started_ns = clock_ns(), earlier_ns = started_ns, now_ns;
     do {
@@ -16,8 +19,10 @@ static void read_on(struct migration_reader *reader) {
 
 static void move_on(struct migration_reader *reader) {
     uint64_t started_ns = clock_ns();
-    while (!atomic_load_explicit(&reader->done, memory_order_relaxed) && reader->error == 0)
+    atomic_store(&reader->begun, true);
+    do
         reader->moved += migration_step(reader->shuttle, &reader->error);
+    while (!atomic_load_explicit(&reader->done, memory_order_relaxed) && reader->error == 0);
     reader->moving_ns = clock_ns() - started_ns;
 }
 
@@ -36,6 +41,7 @@ void migration_read(struct migration_reader *reader, struct crew *crew) {
     reader->moved = 0;
     reader->moving_ns = 0;
     reader->error = 0;
+    atomic_store(&reader->begun, false);
     atomic_store(&reader->done, false);
     if (reader->shuttle != NULL)
         crew_do(crew, work, reader);

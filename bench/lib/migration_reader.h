@@ -25,11 +25,11 @@ struct migration_reader {
     size_t moved;       /* pages that calls asked for */
     uint64_t moving_ns; /* that they took */
     int error;          /* errno of the call that was refused, 0: none */
-    atomic_bool done;
+    atomic_bool begun, done;
 };
 
-/* Reads for at least min_ns, the pages being moved all the while by the crew's member 1, if there
- * is a shuttle. Without one, crew may be NULL. */
+/* Reads for at least min_ns from when the crew's member 1 begins to move pages, which it does all
+ * the while, if there is a shuttle. Without one, crew may be NULL. */
 void migration_read(struct migration_reader *reader, struct crew *crew);
 
 /* What happened to the reader: what watch_compare finds, but for page faults. They are how a load

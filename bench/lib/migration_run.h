@@ -45,8 +45,11 @@ struct migration_figure {
     int mem_node;
     struct series_other other;
     struct placement_verdict placement;
+    struct placement_verdict missed; /* of the latest sample that failed, if pages were asked for */
     char variant[MIGRATION_VARIANT_TEXT];
-    char proof[SESSION_PROOF_TEXT], failed[SESSION_PROOF_TEXT], cached[SESSION_PROOF_TEXT];
+    char pages_on_nodes[64]; /* after the last sample */
+    char proof[SESSION_PROOF_TEXT], cached[SESSION_PROOF_TEXT];
+    char failed[SESSION_PROOF_TEXT]; /* why the latest sample to fail did; empty: none has */
 };
 
 /* A figure that is verified until it is found not to be. Ends the program when there is no memory,
@@ -63,10 +66,14 @@ struct series *migration_series(struct migration_run *run, size_t count);
 void migration_label(struct series *series, const struct migration_figure *figure,
                      const char *metric, const char *unit, const struct migration_memory *memory);
 
-/* Once all samples are taken: has the series say which pages they are of now, and that the figure
- * has failed if it has. */
-void migration_settle(struct series *series, size_t count, struct migration_figure *figure,
-                      const char *pages);
+/* Notes where the pages were found. */
+void migration_note_nodes(struct migration_figure *figure, const struct migration_memory *memory,
+                          const struct migration_arrival *arrival);
+
+/* Once all samples are taken: has the series say which pages they are of by now. Without a sample
+ * the figure has failed; with some, it is said how many others did. */
+void migration_settle(const struct session *session, struct series *series, size_t count,
+                      struct migration_figure *figure, const char *pages, size_t failures);
 
 /* Which pages the memory has in truth: "base", "thp", "2M", "1G" or "mixed". */
 const char *migration_pages_of(const struct migration_memory *memory);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "clock.h"
 #include "warmup.h"
 
 /* A warm-up takes no longer than so many samples. */
@@ -51,63 +52,85 @@ static enum disturbance disturbance_of(const struct session *session,
     return found <= DISTURBED_PREEMPTED ? UNDISTURBED : found;
 }
 
-/* Moves pages for at least min_ns in all. False with figure failed. */
+/* Moves batches for at least as long, or to the end of the memory. Returns how many pages it asked
+ * for; *elapsed_ns is what that took. */
+static size_t move_for(struct migration_shuttle *shuttle, uint64_t at_least_ns,
+                       uint64_t *elapsed_ns, int *error) {
+    size_t asked = 0;
+    uint64_t started_ns = clock_ns();
+    do {
+        asked += migration_step(shuttle, error);
+        *elapsed_ns = clock_ns() - started_ns;
+    } while (*error == 0 && shuttle->next != 0 && *elapsed_ns < at_least_ns);
+    return asked;
+}
+
+/* Has all pages leave for nodes[to], for at most as long, and asks where they are. False with the
+ * figure failed. */
+static bool take_pass(const struct session *session, struct migration_shuttle *shuttle, unsigned to,
+                      uint64_t at_least_ns, struct moves *moves, struct migration_figure *figure) {
+    struct migration_memory *memory = shuttle->memory;
+    struct watch_reading before, after;
+    uint64_t elapsed_ns;
+    int error = migration_bring(memory, 1 - to);
+    if (error != 0) {
+        migration_fail(figure, "pages cannot be had on node %d: %s", memory->nodes[1 - to],
+                       strerror(error));
+        return false;
+    }
+    shuttle->to = to;
+    shuttle->next = 0;
+    watch_read(&before);
+    size_t asked = move_for(shuttle, at_least_ns, &elapsed_ns, &error);
+    watch_read(&after);
+    if (error != 0) {
+        migration_fail(figure, "%s: %s", migration_call_names[shuttle->call], strerror(error));
+        return false;
+    }
+    enum disturbance found = disturbance_of(session, &before, &after);
+    moves->disturbed = found > moves->disturbed ? found : moves->disturbed;
+    moves->elapsed_ns += elapsed_ns;
+    moves->pages += asked;
+    moves->arrival = migration_ask(memory, asked, to, shuttle->call == MIGRATION_MOVE_PAGES);
+    if (moves->arrival.told && moves->arrival.fraction < PLACEMENT_ENOUGH) {
+        figure->missed = (struct placement_verdict){.status = PLACEMENT_FAILED,
+                                                    .fraction = moves->arrival.fraction};
+        migration_fail(figure, "%.2f %% of the pages arrived: %s", 100 * moves->arrival.fraction,
+                       moves->arrival.error != 0 ? strerror(moves->arrival.error)
+                                                 : "no reason given");
+        return false;
+    }
+    if (asked == memory->pages)
+        memory->at = memory->nodes[to];
+    return true;
+}
+
+/* Moves pages for as long as a sample takes. False with the figure failed. */
 static bool take_moves(const struct session *session, struct migration_shuttle *shuttle,
                        unsigned to, struct moves *moves, struct migration_figure *figure) {
-    struct migration_memory *memory = shuttle->memory;
     uint64_t min_ns = session_min_sample_ns(session);
     *moves = (struct moves){.disturbed = UNDISTURBED};
-    while (moves->elapsed_ns < min_ns) {
-        struct watch_reading before, now;
-        size_t asked = 0;
-        int error = migration_bring(memory, 1 - to);
-        shuttle->to = to;
-        shuttle->next = 0;
-        watch_read(&before);
-        do {
-            if (error == 0)
-                asked += migration_step(shuttle, &error);
-            watch_read(&now);
-        } while (error == 0 && shuttle->next != 0 &&
-                 moves->elapsed_ns + (now.raw_ns - before.raw_ns) < min_ns);
-        if (error != 0) {
-            migration_fail(figure, "%s: %s", migration_call_names[shuttle->call], strerror(error));
+    while (moves->elapsed_ns < min_ns)
+        if (!take_pass(session, shuttle, to, min_ns - moves->elapsed_ns, moves, figure))
             return false;
-        }
-        enum disturbance found = disturbance_of(session, &before, &now);
-        moves->disturbed = found > moves->disturbed ? found : moves->disturbed;
-        moves->elapsed_ns += now.raw_ns - before.raw_ns;
-        moves->pages += asked;
-        moves->arrival = migration_ask(memory, asked, to, shuttle->call == MIGRATION_MOVE_PAGES);
-        if (moves->arrival.told && moves->arrival.fraction < PLACEMENT_ENOUGH) {
-            migration_fail(
-                figure, "%.2f %% of the pages arrived: %s", 100 * moves->arrival.fraction,
-                moves->arrival.error != 0 ? strerror(moves->arrival.error) : "no reason given");
-            return false;
-        }
-        if (asked == memory->pages)
-            memory->at = memory->nodes[to];
-    }
     return true;
 }
 
 /* Moves pages to and fro until a page takes as long as before. */
 static void warm_up_moves(const struct session *session, struct migration_shuttle *shuttle) {
     struct warmup warmup = {0};
-    int error = 0;
     uint64_t spent_ns = 0;
-    for (bool warm = false; !warm && error == 0;) {
-        struct watch_reading before, now;
-        size_t moved = 0;
-        watch_read(&before);
-        do {
-            moved += migration_step(shuttle, &error);
-            watch_read(&now);
-        } while (error == 0 && now.raw_ns - before.raw_ns < session_warmup_ns(session));
-        spent_ns += now.raw_ns - before.raw_ns;
-        warm = moved == 0 || spent_ns > WARMUP_SAMPLES * session_min_sample_ns(session) ||
-               warmup_add(&warmup, (double)(now.raw_ns - before.raw_ns) / (double)moved,
-                          session->precision.fraction);
+    for (bool warm = false; !warm;) {
+        uint64_t span_ns = 0, elapsed_ns;
+        size_t asked = 0;
+        int error = 0;
+        while (span_ns < session_warmup_ns(session) && error == 0) {
+            asked += move_for(shuttle, session_warmup_ns(session) - span_ns, &elapsed_ns, &error);
+            span_ns += elapsed_ns;
+        }
+        spent_ns += span_ns;
+        warm = error != 0 || spent_ns > WARMUP_SAMPLES * session_min_sample_ns(session) ||
+               warmup_add(&warmup, (double)span_ns / (double)asked, session->precision.fraction);
     }
 }
 
@@ -121,13 +144,13 @@ static bool add_moves(const struct session *session, struct migration_shuttle *s
         return *failures < GIVE_UP || (series->count > 0 && *failures < session->max_samples.value);
     }
     double page_bytes = (double)shuttle->memory->page_bytes;
-    figure->failed[0] = '\0';
     struct placement_verdict verdict = {
         .status = moves.arrival.told ? PLACEMENT_VERIFIED : PLACEMENT_UNVERIFIED,
         .fraction = moves.arrival.fraction,
         .error = moves.arrival.told ? 0 : moves.arrival.error,
     };
     figure->placement = placement_worse(figure->placement, verdict);
+    migration_note_nodes(figure, shuttle->memory, &moves.arrival);
     sample.disturbed = moves.disturbed;
     sample.value = (double)moves.pages * page_bytes / (double)moves.elapsed_ns;
     series_add(&series[0], &sample);
@@ -136,7 +159,6 @@ static bool add_moves(const struct session *session, struct migration_shuttle *s
     return !session_enough(session, &series[0]) || !session_enough(session, &series[1]);
 }
 
-/* How fast a pair's pages move, in one or both directions in turns. */
 void migration_measure_speed(struct migration_run *run, enum page_kind kind,
                              const struct migration_pair *pair, enum migration_call call,
                              size_t batch) {
@@ -172,15 +194,8 @@ void migration_measure_speed(struct migration_run *run, enum page_kind kind,
         for (size_t way = 0; way < ways; way++)
             write_counters(counters, kind, figures[way]->proof);
     }
-    for (size_t way = 0; way < ways; way++) {
-        if (series[2 * way].count > 0 && failures[way] > 0) {
-            session_say(session, "warning: %s of %s pages from %d to %d: %zu moves left out: %s",
-                        variant, pages, pair->nodes[way], pair->nodes[1 - way], failures[way],
-                        figures[way]->failed);
-            figures[way]->failed[0] = '\0';
-        }
-        migration_settle(&series[2 * way], 2, figures[way], pages);
-    }
+    for (size_t way = 0; way < ways; way++)
+        migration_settle(session, &series[2 * way], 2, figures[way], pages, failures[way]);
     if (memory.pages > 0)
         migration_unmap(&memory);
 }
