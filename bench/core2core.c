@@ -11,11 +11,16 @@
 #include "handover_pairs.h"
 #include "placement.h"
 #include "session.h"
+#include "stats.h"
 #include "topology.h"
 #include "warmup.h"
 
 #define DEFAULT_LINES 64
 #define MAX_LINES     65536
+
+/* Most spans that a sample is timed in. One that a thread was off its CPU in takes some ms more,
+ * and on a busy machine there is one in every sample: so the sample is their median. */
+#define SPANS_MAX 256
 
 /* On a busy machine a thread may have to wait for its CPU, but not for seconds. */
 #define PATIENCE_NS 5000000000u
@@ -48,7 +53,8 @@ static const struct session_program core2core = {
         "Both go through --lines lines, 64 round trips on each, 2,368 bytes (37 x 64) apart, so that\n"
         "no one slice or home decides the figure. A turn is taken only on the exact number that the\n"
         "turn before it left, and all numbers are checked after each pair, so every line was handed\n"
-        "over equally often, in strict turns. Counted: time over hand-overs.\n"
+        "over equally often, in strict turns. Counted: time over hand-overs; a sample is the median\n"
+        "over up to 256 spans of it.\n"
         "The lines are allocated and first written from --cpu, so without a policy they are homed\n"
         "on its node; --node homes them on another. A pair that gets no turn for 5 s is given up.\n"
         "A figure of a pair: about 0.1 s; all of n CPUs: n x (n - 1) / 2 pairs, two variants.\n",
@@ -76,10 +82,26 @@ struct bench {
     unsigned members[2]; /* their CPUs */
     int nodes[2];
     const struct handover_variant *variant;
-    uint64_t laps, elapsed_ns;
+    uint64_t laps_a_span, spans; /* of a sample, spans up to SPANS_MAX */
+    double sorted_ns[SPANS_MAX]; /* what they took last */
+    uint64_t elapsed_ns;         /* all of them */
     struct watch_reading before[2], after[2];
     atomic_bool both_run __attribute__((aligned(128)));
 };
+
+/* The first thread's part of a sample. */
+static void time_spans(struct bench *bench) {
+    uint64_t started_ns = clock_ns(), at_ns = started_ns;
+    for (size_t i = 0; i < bench->spans; i++) {
+        uint64_t first = bench->handover.laps + i * bench->laps_a_span;
+        if (!handover_run(&bench->handover, bench->variant, 0, first, bench->laps_a_span))
+            return;
+        uint64_t now_ns = clock_ns();
+        stats_insert(bench->sorted_ns, i, (double)(now_ns - at_ns));
+        at_ns = clock_ns();
+    }
+    bench->elapsed_ns = at_ns - started_ns;
+}
 
 /* What both of the crew do for a sample. The second is known to run before the first looks at the
  * clock: it may have been woken late. */
@@ -88,11 +110,10 @@ static void hand_over(void *context, size_t member) {
     watch_read(&bench->before[member]);
     if (member == 1) {
         atomic_store(&bench->both_run, true);
-        handover_run(&bench->handover, bench->variant, 1, bench->laps);
+        handover_run(&bench->handover, bench->variant, 1, bench->handover.laps,
+                     bench->spans * bench->laps_a_span);
     } else if (handover_await(&bench->handover, &bench->both_run)) {
-        uint64_t started_ns = clock_ns();
-        handover_run(&bench->handover, bench->variant, 0, bench->laps);
-        bench->elapsed_ns = clock_ns() - started_ns;
+        time_spans(bench);
     }
     watch_read(&bench->after[member]);
 }
@@ -116,28 +137,37 @@ static void do_together(struct bench *bench, crew_work *work) {
         give_up(bench);
 }
 
-/* Hands over for bench->laps laps; returns ns a hand-over. */
-static double take_sample(struct bench *bench) {
-    do_together(bench, hand_over);
-    bench->handover.laps += bench->laps;
-    uint64_t handovers = handover_count(&bench->handover, bench->variant, bench->laps);
-    bench->handovers += handovers;
-    return (double)bench->elapsed_ns / (double)handovers;
+/* Sets spans of a sample of so many laps, or a few more. */
+static void set_laps(struct bench *bench, uint64_t laps) {
+    bench->laps_a_span = (laps + SPANS_MAX - 1) / SPANS_MAX;
+    bench->spans = (laps + bench->laps_a_span - 1) / bench->laps_a_span;
 }
 
-/* Laps that take min_ns or so, if they go on as the last ones did. */
+/* Laps that take min_ns or so, if they go on as those of the last sample did. */
 static uint64_t laps_in(const struct bench *bench, uint64_t min_ns) {
-    double lap_ns = ((double)bench->elapsed_ns + 1) / (double)bench->laps;
-    return (uint64_t)((double)min_ns / lap_ns) + 1;
+    double laps = (double)(bench->spans * bench->laps_a_span);
+    return (uint64_t)((double)min_ns / ((double)bench->elapsed_ns + 1) * laps) + 1;
+}
+
+/* Hands over for all spans; returns ns a hand-over in the median one. */
+static double take_sample(struct bench *bench) {
+    const struct handover *handover = &bench->handover;
+    uint64_t laps = bench->spans * bench->laps_a_span;
+    do_together(bench, hand_over);
+    bench->handovers += handover_count(handover, bench->variant, laps);
+    bench->handover.laps += laps;
+    double median_ns =
+        (bench->sorted_ns[(bench->spans - 1) / 2] + bench->sorted_ns[bench->spans / 2]) / 2;
+    return median_ns / (double)handover_count(handover, bench->variant, bench->laps_a_span);
 }
 
 static void warm_up(struct bench *bench) {
     uint64_t span_ns = session_warmup_ns(&bench->session);
     struct warmup warmup = {0};
-    bench->laps = 1;
+    set_laps(bench, 1);
     while (!warmup_add(&warmup, take_sample(bench), bench->session.precision.fraction))
-        bench->laps = laps_in(bench, span_ns);
-    bench->laps = laps_in(bench, session_min_sample_ns(&bench->session));
+        set_laps(bench, laps_in(bench, span_ns));
+    set_laps(bench, laps_in(bench, session_min_sample_ns(&bench->session)));
 }
 
 /* A sample that is long enough. */
@@ -148,7 +178,7 @@ static struct sample next_sample(struct bench *bench) {
         sample.value = take_sample(bench);
         if (bench->elapsed_ns >= min_ns)
             break;
-        bench->laps = laps_in(bench, min_ns + min_ns / 8);
+        set_laps(bench, laps_in(bench, min_ns + min_ns / 8));
     }
     for (size_t i = 0; i < 2; i++) {
         enum disturbance disturbed = watch_compare(&bench->session.watch, &bench->before[i],

@@ -124,10 +124,9 @@ void handover_clear(struct handover *handover) {
 }
 
 bool handover_run(struct handover *handover, const struct handover_variant *variant, size_t side,
-                  uint64_t laps) {
+                  uint64_t first, uint64_t laps) {
     size_t step_bytes = variant->lines_at_once * HANDOVER_SPACING_BYTES;
     unsigned char *end = handover->memory + handover_bytes(handover->lines);
-    uint64_t first = handover->laps;
     for (uint64_t lap = first; lap < first + laps; lap++)
         for (unsigned char *line = handover->memory; line < end; line += step_bytes)
             if (!variant->turns[side](handover, line, lap))

@@ -22,9 +22,8 @@ struct handover {
     unsigned char *memory; /* of handover_bytes(lines), aligned to a page */
     size_t lines;          /* even */
     uint64_t patience_ns;  /* the longest wait for the other's turn */
-    /* Laps since handover_clear; each thread passes the number it begins with. */
-    uint64_t laps;
-    atomic_bool broken; /* a turn did not come: both stop */
+    uint64_t laps;         /* since handover_clear; the caller counts them */
+    atomic_bool broken;    /* a turn did not come: both stop */
 };
 
 /* A table row is a way to hand a line over. */
@@ -49,11 +48,11 @@ size_t handover_bytes(size_t lines);
 /* Before the first lap of a variant: writes all lines. */
 void handover_clear(struct handover *handover);
 
-/* One thread's part of `laps` laps from handover->laps on; the other side does the same at the same
- * time. Side 0 returns once the last line is back. False when the other did not take its turn
- * within the patience. */
+/* One thread's part of `laps` laps, of which the first is number `first` since handover_clear; the
+ * other side does the same at the same time. Side 0 returns once the last line is back. False when
+ * the other did not take its turn within the patience. */
 bool handover_run(struct handover *handover, const struct handover_variant *variant, size_t side,
-                  uint64_t laps);
+                  uint64_t first, uint64_t laps);
 
 /* Waits for the flag to be set, with the same patience. */
 bool handover_await(struct handover *handover, const atomic_bool *flag);

@@ -33,7 +33,8 @@ struct second {
 
 static void *second_main(void *argument) {
     struct second *second = argument;
-    second->ended = handover_run(second->handover, second->variant, 1, LAPS);
+    second->ended =
+        handover_run(second->handover, second->variant, 1, second->handover->laps, LAPS);
     return NULL;
 }
 
@@ -41,7 +42,7 @@ static void run_both(struct handover *handover, const struct handover_variant *v
     struct second second = {handover, variant, false};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, second_main, &second), 0);
-    assert_true(handover_run(handover, variant, 0, LAPS));
+    assert_true(handover_run(handover, variant, 0, handover->laps, LAPS));
     pthread_join(thread, NULL);
     assert_true(second.ended);
     handover->laps += LAPS;
@@ -89,7 +90,7 @@ static void patience_ends_when_the_other_never_takes_its_turn(void **state) {
             struct handover handover;
             set_up(&handover);
             handover.patience_ns = 1000000;
-            assert_false(handover_run(&handover, &handover_variants[i], side, 1));
+            assert_false(handover_run(&handover, &handover_variants[i], side, 0, 1));
             assert_true(atomic_load(&handover.broken));
         }
 }
@@ -101,7 +102,7 @@ static void a_turn_out_of_turn_is_not_taken(void **state) {
         set_up(&handover);
         handover.patience_ns = 1000000;
         *line_at(0) = 3; /* where the second expects 1 */
-        assert_false(handover_run(&handover, &handover_variants[i], 1, 1));
+        assert_false(handover_run(&handover, &handover_variants[i], 1, 0, 1));
         assert_int_equal(*line_at(0), 3);
     }
 }
