@@ -48,7 +48,7 @@ size_t topology_cpu_caches(hwloc_topology_t topology, unsigned cpu, struct topol
     size_t count = 0;
     for (hwloc_obj_t at = hwloc_get_pu_obj_by_os_index(topology, cpu);
          at != NULL && count < capacity; at = at->parent)
-        if (holds_data(at))
+        if (holds_data(at) && at->attr->cache.size > 0)
             caches[count++] = (struct topology_cache){at->attr->cache.depth, at->attr->cache.size};
     return count;
 }
