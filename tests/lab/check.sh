@@ -9,8 +9,10 @@ usage() {
 Usage: tests/lab/check.sh [--quick | --kernels | --no-arm64] [--topology NAME]...
 Boots the lab's machines and compares what the kernel, the allocator and the benchmarks say with the
 topologies. Without options (make check-lab), for every topology: discovery, every policy's placement, a sweep
-with its cells, latencies and bandwidths, the knee of loaded latency, the verdict on the firmware; then states
-in which figures would mislead, and an arm64 machine. Ends with a table of what was expected and measured.
+with its cells, latencies and bandwidths, the knee of loaded latency, the verdict on the firmware; on two
+topologies also lines handed over, pages got and moved on every node, and every victim beside every aggressor;
+then states in which figures would mislead, and an arm64 machine. Ends with a table of what was expected and
+measured.
 Memory is paced, so leave this machine alone meanwhile: 2 processors, 4 GiB.
 
   --quick          the topology 2-socket alone, without the misleading states and arm64 (make check-vm)
@@ -59,7 +61,7 @@ fi
     echo "check.sh: cannot write to build/; run it as the owner of this checkout" >&2
     exit 1
 }
-for built in alloc/numa_alloc.so bench/latency bench/bandwidth bench/loaded build/tests/refuse; do
+for built in alloc/numa_alloc.so bench/{latency,bandwidth,loaded,core2core,faults,migrate,benchmark} build/tests/refuse; do
     [ -r "$built" ] || {
         echo "check.sh: '$built' is not built; run: make all build/tests/refuse" >&2
         exit 1
@@ -108,10 +110,10 @@ count_verdicts() {
 
 # $1: topology.
 placement() {
-    local scripts=("guest_policies.sh build/lab brief")
+    local scripts=("guest_policies.sh build/lab brief") benches=("guest_core2core.sh" "guest_faults.sh" "guest_migrate.sh build/tests/refuse")
     case $1 in
-    2-socket) scripts+=("guest_placement.sh build/lab/placement" "guest_pages.sh build/lab build/tests/refuse") ;;
-    2-socket-cxl) scripts+=("guest_pages.sh build/lab build/tests/refuse") ;;
+    2-socket) scripts+=("guest_placement.sh build/lab/placement" "guest_pages.sh build/lab build/tests/refuse" "${benches[@]}") ;;
+    2-socket-cxl) scripts+=("guest_pages.sh build/lab build/tests/refuse" "${benches[@]}") ;;
     esac
     in_machine "$1, placement" --topology "$1" --no-pace -- tests/lab/guest_scripts.sh "${scripts[@]}"
 }
@@ -137,11 +139,11 @@ arm64_suites() {
 }
 
 # Compares a paced machine with its topology. What is off in one try may be the host's doing, by a process of a
-# moment; what is off in three is the machine's. $1: topology, $2: architecture, $3: kernel, if not the usual.
-truth() {
+# moment; what is off in three is the machine's. All arguments: what to try.
+in_three_tries() {
     local try
     for try in 1 2 3; do
-        truth_once "$@" >"$work/truth" 2>&1
+        "$@" >"$work/truth" 2>&1
         if [ "$try" -eq 3 ] || ! grep -q '^not ok' "$work/truth"; then break; fi
         echo "# tried again; what try $try showed:"
         sed 's/^/#   /' "$work/truth"
@@ -149,7 +151,8 @@ truth() {
     cat "$work/truth"
 }
 
-truth_once() {
+# $1: topology, $2: architecture, $3: kernel, if not the usual.
+truth() {
     local out=$work/truth-$1-$2 cpus=all
     case $1 in # five bandwidths of all 64 cells would take six minutes
     8-node) cpus=0,15 ;;
@@ -160,6 +163,15 @@ truth_once() {
     in_machine "$1, $2, paced" --topology "$1" --arch "$2" ${3:+--kernel "$3"} --cache-size 128K --share "$out" -- \
         tests/lab/guest_truth.sh "$out" $cpus
     tests/lab/truth.py machine --arch "$2" --bandwidth-cpus $cpus "harness/lab/topologies/$1.conf" "$out" || true
+}
+
+# Every victim beside every aggressor. $1: topology.
+loaded_truth() {
+    local out=$work/truth-$1-loaded
+    rm -rf "$out"
+    mkdir -p "$out"
+    in_machine "$1, loaded" --topology "$1" --cache-size 128K --share "$out" -- tests/lab/guest_loaded.sh "$out"
+    tests/lab/loaded_truth.py "harness/lab/topologies/$1.conf" "$out" || true
 }
 
 negative() {
@@ -180,7 +192,7 @@ kernels() {
                 tests/lab/guest_scripts.sh "guest_policies.sh build/lab full" "guest_pages.sh build/lab build/tests/refuse"
         done
     done
-    judged truth 2-socket amd64 6.12 # which is under QEMU 10
+    judged in_three_tries truth 2-socket amd64 6.12 # which is under QEMU 10
 }
 
 table() {
@@ -199,10 +211,13 @@ if [ $extent = kernels ]; then
     kernels
 else
     placements
-    for topology in "${topologies[@]}"; do judged truth "$topology" amd64; done
+    for topology in "${topologies[@]}"; do
+        judged in_three_tries truth "$topology" amd64
+        case $topology in 2-socket | 2-socket-cxl) judged in_three_tries loaded_truth "$topology" ;; esac
+    done
     if [ $extent = every ]; then
         judged negative
-        [ $arm64 -eq 0 ] || judged truth 2-socket arm64
+        [ $arm64 -eq 0 ] || judged in_three_tries truth 2-socket arm64
     fi
     table
 fi

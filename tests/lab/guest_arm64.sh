@@ -99,6 +99,17 @@ for cpu in 0 2; do
         taskset -c $cpu env LD_PRELOAD=$library bench/bandwidth --size 4M --max-samples 2 --min-sample-ms 20
 done
 verified "latency by hand to node 1" taskset -c 0 bench/latency --node 1 --size 4M --max-samples 2 --min-sample-ms 20
+verified "every kernel in every instruction set by hand to node 1" bench/bandwidth --node 1 --kernels all --isa all \
+    --size 1M --max-samples 1 --min-sample-ms 1
+verified "every order, chains and sizes of latency by hand to node 1" bench/latency --node 1 --group 4K --stride 64,4K \
+    --chains 1,16 --size 1M --max-samples 1 --min-sample-ms 1
+verified "the curve of latency by hand to node 1" bench/latency --node 1 --curve --size 256K --max-samples 1 --min-sample-ms 1
+verified "hand-overs homed on node 1" bench/core2core --node 1 --max-samples 1 --min-sample-ms 1
+verified "pages got on node 1" bench/faults --nodes 1 --variants write,populate --size 2M --max-samples 1 --min-sample-ms 1
+verified "pages moved from node 0 to 1" bench/migrate --from 0 --to 1 --no-latency --size 2M --max-samples 1 --min-sample-ms 1
+verified "loaded latency in mixed traffic, by hand to node 1" bench/loaded --cpu 0 --node 1 --mix 2:1 --size 1M \
+    --max-samples 1 --min-sample-ms 5
+holds "preflight judges this machine" bench/preflight --watch-ms 10
 holds "benchmark says that all its pages are on node 1" bash -c \
     "LD_PRELOAD=$library taskset -c 0 bench/benchmark </dev/null | grep -E '^pages: +N1=[0-9]+ '"
 holds "allocs runs every workload" env LD_PRELOAD=$library bench/allocs --operations 20000 --csv
