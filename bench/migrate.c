@@ -23,18 +23,18 @@ static const struct option_row own_options[] = {
     {"to", "N", "node that they are moved to (default: every other node with memory)", OPTION_COUNT,
      0, PLACEMENT_NODES - 1, &request.to},
     {"size", "SIZE",
-     "memory that is moved (default: 256M; for latency 4 x all last-level caches if that is\n"
-     "larger; of reserved pages no more than there are)",
+     "memory that is moved (default: 256M, for latency 4 x all last-level caches if\n"
+     "larger, at most a quarter of a node; of reserved pages no more than there are)",
      OPTION_SIZE, 64 << 10, RING_MAX_BYTES, &request.size},
     {"pages", "LIST",
-     "page sizes out of base, thp, 2M and 1G (default: base, thp, and 2M where such are\n"
-     "reserved)",
+     "page sizes out of base, thp, 2M and 1G\n"
+     "(default: base, thp, and 2M if such are reserved)",
      OPTION_TEXT, 0, 0, &request.pages},
     {"calls", "LIST", "out of move_pages and mbind (default: both)", OPTION_TEXT, 0, 0,
      &request.calls},
     {"batch", "LIST",
-     "pages that each call moves, such as 1,64,all; a huge page is one (default:\n"
-     "1,8,64,512,4096,all)",
+     "pages that each call moves, such as 1,64,all; a huge page is one\n"
+     "(default: " DEFAULT_BATCHES ")",
      OPTION_TEXT, 0, 0, &request.batch},
     {"no-latency", NULL, "measure only how fast pages move", OPTION_FLAG, 0, 0,
      &request.no_latency},
@@ -55,9 +55,11 @@ static const struct session_program migrate = {
         "                       load that hits a page on its way waits for it. Each in spans of 64\n"
         "                       loads: the median span, with _p99 the 99th of 100 spans, with _mean\n"
         "                       all loads\n"
-        "After each move the kernel is asked for every page; one that did not arrive fails the\n"
-        "sample. A sample ends after --min-sample-ms even if pages are left; those are not counted.\n"
-        "Some 2 minutes a pair of nodes; --from, --to, --pages, --calls and --batch take less.\n",
+        "The memory is mapped, not malloc's. After each move the kernel is asked for every page; a\n"
+        "sample of which over 0.1 % did not arrive has failed. A sample ends after --min-sample-ms\n"
+        "even if pages are left; those are not counted. That a move was preempted is not held\n"
+        "against it, nor page faults against latency_during: both belong to migration.\n"
+        "Some minutes a pair of nodes; --from, --to, --pages, --calls and --batch take less.\n",
     .sizeless = true,
     .nodeless = true,
     .own_options = own_options,

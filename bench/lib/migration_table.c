@@ -19,9 +19,12 @@ static void print_speed(const struct series *bandwidth, const struct series *cos
         return;
     }
     struct stats_summary speed = series_summary(bandwidth), price = series_summary(cost);
-    printf("%9s %21s %11s %8.2f %% %8zu\n", units_format_figure(speed.median, figure[0]),
+    char arrived[16] = "not told";
+    if (bandwidth->placement->status != PLACEMENT_UNVERIFIED)
+        snprintf(arrived, sizeof arrived, "%.2f %%", 100 * bandwidth->placement->fraction);
+    printf("%9s %21s %11s %10s %8zu\n", units_format_figure(speed.median, figure[0]),
            session_interval(&speed, interval), units_format_figure(price.median, figure[1]),
-           100 * bandwidth->placement->fraction, speed.samples);
+           arrived, speed.samples);
 }
 
 static void print_latency(const struct series series[3]) {
@@ -44,7 +47,7 @@ static void print_latency(const struct series series[3]) {
     printf(" %8zu\n", series->undisturbed);
 }
 
-/* Where the kernel would not say where the pages are, or they are in other pages than asked for. */
+/* Where the kernel would not say where the pages are. */
 static void print_remarks(const struct series *series, size_t count) {
     size_t untold = 0;
     for (size_t i = 0; i < count; i++)
