@@ -21,19 +21,21 @@ enum { STEP = KERNEL_LINE_BYTES / sizeof(double) }; /* elements from one line to
 /* store or store_nt: always a constant, and inlined. */
 typedef void put_line(double *to, line x);
 
-/* From both halves in turn: hardware prefetches each sequence of addresses for itself, and two of
- * them keep 5 to 20 % more lines on their way than one. The other kernels have two or more. */
+/* From four quarters in turn: hardware prefetches each sequence of addresses for itself, and
+ * several keep more lines on their way than one (5 to 20 % more here). */
 static uint64_t run_read(const struct kernel_slice *slice) {
-    size_t half = slice->lines / 2;
-    const double *low = slice->a, *high = slice->a + half * STEP;
-    sums of_low = {0}, of_high = {0};
-    for (size_t i = 0; i < half; i++, low += STEP, high += STEP) {
-        sum_line(&of_low, low);
-        sum_line(&of_high, high);
+    size_t quarter = slice->lines / 4, part = quarter * STEP;
+    const double *a = slice->a, *end = slice->a + slice->lines * STEP;
+    sums first = {0}, second = {0}, third = {0}, fourth = {0};
+    for (size_t i = 0; i < quarter; i++, a += STEP) {
+        sum_line(&first, a);
+        sum_line(&second, a + part);
+        sum_line(&third, a + 2 * part);
+        sum_line(&fourth, a + 3 * part);
     }
-    if (slice->lines % 2 != 0)
-        sum_line(&of_high, high);
-    return sums_total(&of_low) + sums_total(&of_high);
+    for (a += 3 * part; a < end; a += STEP)
+        sum_line(&first, a);
+    return sums_total(&first) + sums_total(&second) + sums_total(&third) + sums_total(&fourth);
 }
 
 /* The order comes from a counter, not from memory, and lines are asked for a batch before they are
@@ -60,33 +62,51 @@ static uint64_t run_read_random(const struct kernel_slice *slice) {
     return sums_total(&total);
 }
 
-/* Both halves in turn, as run_read. */
+/* In quarters, as run_read. */
 KERNEL_INLINE uint64_t write_with(const struct kernel_slice *slice, put_line *how) {
-    size_t half = slice->lines / 2;
-    double *low = slice->c, *high = slice->c + half * STEP;
+    size_t quarter = slice->lines / 4, part = quarter * STEP;
+    double *c = slice->c, *end = slice->c + slice->lines * STEP;
     line value = splat(KERNEL_FACTOR);
-    for (size_t i = 0; i < half; i++, low += STEP, high += STEP) {
-        how(low, value);
-        how(high, value);
+    for (size_t i = 0; i < quarter; i++, c += STEP) {
+        how(c, value);
+        how(c + part, value);
+        how(c + 2 * part, value);
+        how(c + 3 * part, value);
     }
-    if (slice->lines % 2 != 0)
-        how(high, value);
+    for (c += 3 * part; c < end; c += STEP)
+        how(c, value);
     return 0;
 }
 
-KERNEL_INLINE uint64_t copy_with(const struct kernel_slice *slice, put_line *how) {
+/* In halves: side by side, which brings non-temporal stores 5 to 10 % here, and ordinary ones
+ * nothing. */
+KERNEL_INLINE uint64_t copy_with(const struct kernel_slice *slice, put_line *how, bool halves) {
+    size_t part = (halves ? slice->lines / 2 : slice->lines) * STEP;
     const double *a = slice->a;
-    double *c = slice->c, *end = c + slice->lines * STEP;
-    for (; c < end; a += STEP, c += STEP)
+    double *c = slice->c, *middle = c + part, *end = c + slice->lines * STEP;
+    for (; c < middle; a += STEP, c += STEP) {
         how(c, load(a));
+        if (halves)
+            how(c + part, load(a + part));
+    }
+    if (halves)
+        for (a += part, c += part; c < end; a += STEP, c += STEP)
+            how(c, load(a));
     return 0;
 }
 
-KERNEL_INLINE uint64_t scale_with(const struct kernel_slice *slice, put_line *how) {
+KERNEL_INLINE uint64_t scale_with(const struct kernel_slice *slice, put_line *how, bool halves) {
+    size_t part = (halves ? slice->lines / 2 : slice->lines) * STEP;
     const double *a = slice->a;
-    double *c = slice->c, *end = c + slice->lines * STEP;
-    for (; c < end; a += STEP, c += STEP)
+    double *c = slice->c, *middle = c + part, *end = c + slice->lines * STEP;
+    for (; c < middle; a += STEP, c += STEP) {
         how(c, times(KERNEL_FACTOR, load(a)));
+        if (halves)
+            how(c + part, times(KERNEL_FACTOR, load(a + part)));
+    }
+    if (halves)
+        for (a += part, c += part; c < end; a += STEP, c += STEP)
+            how(c, times(KERNEL_FACTOR, load(a)));
     return 0;
 }
 

@@ -45,19 +45,21 @@ KERNEL_INLINE svuint64_t sum_of(svbool_t which, svuint64_t total, const double *
     return svadd_u64_m(which, total, svreinterpret_u64_f64(svld1_f64(which, from)));
 }
 
-/* From both halves in turn, like the other instruction sets. */
+/* From four quarters in turn, like the other instruction sets. */
 static uint64_t run_read(const struct kernel_slice *slice) {
-    size_t half = slice->lines / 2 * STEP, end = slice->lines * STEP;
-    const double *low = slice->a, *high = slice->a + half;
-    svuint64_t of_low = svdup_u64(0), of_high = svdup_u64(0);
-    for (size_t i = 0; i < half; i += svcntd()) {
-        svbool_t which = from_to(i, half);
-        of_low = sum_of(which, of_low, low + i);
-        of_high = sum_of(which, of_high, high + i);
+    size_t part = slice->lines / 4 * STEP, end = slice->lines * STEP;
+    const double *a = slice->a;
+    svuint64_t even = svdup_u64(0), odd = svdup_u64(0);
+    for (size_t i = 0; i < part; i += svcntd()) {
+        svbool_t which = from_to(i, part);
+        even = sum_of(which, even, a + i);
+        odd = sum_of(which, odd, a + part + i);
+        even = sum_of(which, even, a + 2 * part + i);
+        odd = sum_of(which, odd, a + 3 * part + i);
     }
-    for (size_t i = 2 * half; i < end; i += svcntd())
-        of_low = sum_of(from_to(i, end), of_low, slice->a + i);
-    return svaddv_u64(svptrue_b64(), of_low) + svaddv_u64(svptrue_b64(), of_high);
+    for (size_t i = 4 * part; i < end; i += svcntd())
+        even = sum_of(from_to(i, end), even, a + i);
+    return svaddv_u64(svptrue_b64(), even) + svaddv_u64(svptrue_b64(), odd);
 }
 
 KERNEL_INLINE svuint64_t sum_batch(svuint64_t total, const double *a,
@@ -87,34 +89,53 @@ static uint64_t run_read_random(const struct kernel_slice *slice) {
 }
 
 KERNEL_INLINE uint64_t write_with(const struct kernel_slice *slice, put_vector *how) {
-    size_t half = slice->lines / 2 * STEP, end = slice->lines * STEP;
+    size_t part = slice->lines / 4 * STEP, end = slice->lines * STEP;
     svfloat64_t value = svdup_f64(KERNEL_FACTOR);
-    for (size_t i = 0; i < half; i += svcntd()) {
-        svbool_t which = from_to(i, half);
-        how(which, slice->c + i, value);
-        how(which, slice->c + half + i, value);
+    for (size_t i = 0; i < part; i += svcntd()) {
+        svbool_t which = from_to(i, part);
+        for (size_t at = i; at < 4 * part; at += part)
+            how(which, slice->c + at, value);
     }
-    for (size_t i = 2 * half; i < end; i += svcntd())
+    for (size_t i = 4 * part; i < end; i += svcntd())
         how(from_to(i, end), slice->c + i, value);
     return 0;
 }
 
-KERNEL_INLINE uint64_t copy_with(const struct kernel_slice *slice, put_vector *how) {
-    size_t end = slice->lines * STEP;
-    for (size_t i = 0; i < end; i += svcntd()) {
-        svbool_t which = from_to(i, end);
-        how(which, slice->c + i, svld1_f64(which, slice->a + i));
+KERNEL_INLINE uint64_t copy_with(const struct kernel_slice *slice, put_vector *how, bool halves) {
+    size_t part = (halves ? slice->lines / 2 : slice->lines) * STEP, end = slice->lines * STEP;
+    const double *a = slice->a;
+    for (size_t i = 0; i < part; i += svcntd()) {
+        svbool_t which = from_to(i, part);
+        how(which, slice->c + i, svld1_f64(which, a + i));
+        if (halves)
+            how(which, slice->c + part + i, svld1_f64(which, a + part + i));
     }
+    if (halves)
+        for (size_t i = 2 * part; i < end; i += svcntd()) {
+            svbool_t which = from_to(i, end);
+            how(which, slice->c + i, svld1_f64(which, a + i));
+        }
     return 0;
 }
 
-KERNEL_INLINE uint64_t scale_with(const struct kernel_slice *slice, put_vector *how) {
-    size_t end = slice->lines * STEP;
-    for (size_t i = 0; i < end; i += svcntd()) {
-        svbool_t which = from_to(i, end);
-        svfloat64_t x = svld1_f64(which, slice->a + i);
-        how(which, slice->c + i, svmul_n_f64_x(which, x, KERNEL_FACTOR));
+KERNEL_INLINE svfloat64_t scaled(svbool_t which, const double *from) {
+    return svmul_n_f64_x(which, svld1_f64(which, from), KERNEL_FACTOR);
+}
+
+KERNEL_INLINE uint64_t scale_with(const struct kernel_slice *slice, put_vector *how, bool halves) {
+    size_t part = (halves ? slice->lines / 2 : slice->lines) * STEP, end = slice->lines * STEP;
+    const double *a = slice->a;
+    for (size_t i = 0; i < part; i += svcntd()) {
+        svbool_t which = from_to(i, part);
+        how(which, slice->c + i, scaled(which, a + i));
+        if (halves)
+            how(which, slice->c + part + i, scaled(which, a + part + i));
     }
+    if (halves)
+        for (size_t i = 2 * part; i < end; i += svcntd()) {
+            svbool_t which = from_to(i, end);
+            how(which, slice->c + i, scaled(which, a + i));
+        }
     return 0;
 }
 

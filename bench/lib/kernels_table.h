@@ -1,8 +1,9 @@
 /* The functions and the table of one instruction set, from its loops. The file that includes this,
  * once, has defined KERNEL_SET, what the table is called; KERNEL_SET_NAME, what the CSV calls the
  * instruction set; KERNEL_HAS_NON_TEMPORAL, or not; run_read, run_read_random, and for each kernel
- * that stores NAME_with(slice, how), where how is store or store_nt; and fence(), which waits for
- * what store_nt wrote and returns 0. */
+ * that stores NAME_with(slice, how), where how is store or store_nt, for copy and scale with
+ * whether both halves are gone through side by side; and fence(), which waits for what
+ * store_nt wrote and returns 0. */
 #ifndef BENCH_KERNELS_TABLE_H
 #define BENCH_KERNELS_TABLE_H
 
@@ -13,11 +14,11 @@ static uint64_t run_write(const struct kernel_slice *slice) {
 }
 
 static uint64_t run_copy(const struct kernel_slice *slice) {
-    return copy_with(slice, store);
+    return copy_with(slice, store, false);
 }
 
 static uint64_t run_scale(const struct kernel_slice *slice) {
-    return scale_with(slice, store);
+    return scale_with(slice, store, false);
 }
 
 static uint64_t run_add(const struct kernel_slice *slice) {
@@ -43,12 +44,12 @@ static uint64_t run_write_nt(const struct kernel_slice *slice) {
 }
 
 static uint64_t run_copy_nt(const struct kernel_slice *slice) {
-    copy_with(slice, store_nt);
+    copy_with(slice, store_nt, true);
     return fence();
 }
 
 static uint64_t run_scale_nt(const struct kernel_slice *slice) {
-    scale_with(slice, store_nt);
+    scale_with(slice, store_nt, true);
     return fence();
 }
 
