@@ -138,15 +138,18 @@ static void show_help(const struct session *session, const struct option_row *ro
     printf("Usage: bench/%s [OPTION...]\n%s\nOptions (SIZE takes K, M, G, 1024-based):\n",
            session->program->name, session->program->about);
     options_help(stdout, rows, count);
+    if (!session->program->nodeless)
+        printf(
+            "\nMemory comes from malloc: preload an allocator to measure its placement.\n"
+            "pages: what is in force of NUMA_ALLOC_PAGES; mixed where only some are of that size.");
     printf(
-        "\nMemory comes from malloc: preload an allocator to measure its placement. The kernel is\n"
-        "asked where the pages are before and after (verified: 99.9 %% on the expected nodes,\n"
-        "and on each of them its share, within 5 %% of all, under interleave and weighted).\n"
-        "pages: what is in force of NUMA_ALLOC_PAGES; mixed where only some are of that size.\n"
+        "\nThe kernel is asked where the pages are before and after (verified: 99.9 %% on the expected\n"
+        "nodes, and on each of them its share, within 5 %% of all, under interleave and weighted).\n"
         "Time is CLOCK_MONOTONIC_RAW. A sample during which its thread was preempted, moved or\n"
         "faulted, or for which clocks disagree, is marked (disturbed) and left out of the median;\n"
         "they count only where fewer than 6 samples are unmarked (stopped_by: disturbed).\n"
-        "Exit status: 0 measured, 1 could not measure, 2 bad usage.\n");
+        "Columns and statuses of a row: docs/BENCHMARKS.md. Exit status: 0 measured, 1 could not\n"
+        "measure, 2 bad usage.\n");
 }
 
 /* "0-3,8", or the reason there is no such text. */
