@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says what a run found, or every run in a folder, in words (verdict.txt) and in heatmaps (PNG and SVG)."""
+"""Says what a run found, or every run in a folder, in words (verdict.txt) and in pictures (PNG and SVG)."""
 
 import argparse
 import importlib.util
@@ -19,7 +19,9 @@ def parse_arguments(arguments):
         prog="plot.py", description=__doc__,
         epilog="Each cell shows the median and the penalty (over local memory; above 1 is worse). A cell that is "
                "noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is "
-               "summarised from its samples.csv first. Exit status: 0 all drawn, 1 something could not be, 2 usage.")
+               "summarised from its samples.csv first. What bench/latency --curve, bench/loaded and bench/core2core "
+               "print with --csv, kept as FOLDER/samples.csv, is drawn as curves and a map: curve, loaded, core2core. "
+               "Exit status: 0 all drawn, 1 something could not be, 2 usage.")
     parser.add_argument("path", metavar="FOLDER", help="a run's folder, or a folder of runs (results/)")
     return parser.parse_args(arguments)
 
@@ -35,10 +37,10 @@ def main(path):
 
     def draw(folder):
         from numa_report import runs
-        rows = runs.matrix_of(folder)
-        for line in runs.judge(folder, rows):
+        rows, singles = runs.read(folder)
+        for line in runs.judge(folder, rows) if rows else ():
             print(line)
-        for picture in runs.plot(folder, rows):
+        for picture in (runs.plot(folder, rows) if rows else []) + runs.plot_singles(folder, singles):
             print(picture)
         return 0
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import collect, environment, tables, verdict
+from . import collect, environment, singles, tables, verdict
 from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")
@@ -28,6 +28,31 @@ def find(path):
 
 def matrix_of(folder):
     """The rows of the run's matrix.csv, made from its samples first where it is absent."""
+    return read(folder)[0]
+
+
+def read(folder):
+    """(the rows of matrix.csv, made from the samples first where it is absent; {picture: samples} of single runs).
+
+    Rows that are of a single run's picture are not of the matrix, and a folder with no others gets no matrix.csv.
+    """
+    matrix, samples = (os.path.join(folder, name) for name in DATA)
+    if is_sweep(folder) or not os.path.exists(samples):
+        return matrix_of_sweep(folder), {}
+    of_matrix, of_pictures = singles.read(samples)
+    if os.path.exists(matrix):
+        return singles.split(tables.read_matrix(matrix))[0], of_pictures
+    if not of_matrix:
+        return [], of_pictures
+    write_summary(folder, of_matrix)
+    return tables.read_matrix(matrix), of_pictures
+
+
+def is_sweep(folder):
+    return os.path.exists(os.path.join(folder, "plan.csv"))
+
+
+def matrix_of_sweep(folder):
     path = os.path.join(folder, "matrix.csv")
     if not os.path.exists(path):
         if not os.path.exists(os.path.join(folder, "samples.csv")):
@@ -41,12 +66,12 @@ def summarise_samples(folder):
     """matrix.csv from samples.csv; where the plan and the joblog are kept, with the failed and skipped cells."""
     samples = tables.read_samples(os.path.join(folder, "samples.csv"))
     failures, jobs = {}, []
-    if os.path.exists(os.path.join(folder, "plan.csv")) and os.path.isdir(os.path.join(folder, "cells")):
+    if is_sweep(folder) and os.path.isdir(os.path.join(folder, "cells")):
         _, failures, jobs = collect.collect(folder)
     write_summary(folder, samples, failures, jobs)
 
 
-def write_summary(folder, samples, failures, jobs):
+def write_summary(folder, samples, failures=None, jobs=()):
     """matrix.csv; returns its rows."""
     from . import summary  # numpy takes long to import: only where there is something to summarise
 
@@ -75,3 +100,20 @@ def plot(folder, rows):
     from . import heatmap  # matplotlib takes seconds to import: only where a picture is wanted
 
     return heatmap.draw_all(rows, environment.load(folder), folder)
+
+
+def plot_singles(folder, parts):
+    """Draws the pictures of single runs from read()'s samples; returns the paths."""
+    if not parts:
+        return []
+    from . import core2core, curves
+
+    draw = {singles.CURVE: curves.draw_cache_curve, singles.LOADED: curves.draw_loaded,
+            singles.CORE2CORE: core2core.draw}
+    described, paths = environment.load(folder), []
+    for name, rows in parts.items():
+        page = draw[name](rows, described)
+        if page is None:
+            raise ReportError(f"{os.path.join(folder, 'samples.csv')}: too little of {name} was measured for a picture")
+        paths += page.save(folder, name)
+    return paths

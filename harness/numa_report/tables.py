@@ -74,6 +74,16 @@ SAMPLES = {
     "value": above_zero, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
 }
 
+# What one benchmark run by hand prints: memory on several nodes has no single one, and a figure that could not be
+# measured has a reason in place of its value.
+PROGRAM_SAMPLES = {
+    **SAMPLES, "cpu_node": optional(whole), "mem_node": optional(whole), "value": optional(above_zero),
+}
+PROGRAM_SAMPLES_IF_PRESENT = {
+    "other_cpu": optional(whole), "other_cpu_node": optional(whole), "other_mem_node": optional(whole),
+    "ci_low": optional(above_zero), "ci_high": optional(above_zero), "status": text, "reason": text, "disturbed": text,
+}
+
 MATRIX = {
     "run": text, "host": text, "cell": named, "bench": named, "metric": named, "unit": one_of(tuple(UNITS)),
     "cpu": whole, "cpu_node": whole, "mem_node": whole, "allocator": text, "pages": text,
@@ -95,8 +105,11 @@ def shown(field):
     return word if len(word) <= 40 else word[:36] + "...'"
 
 
-def read_table(path, parsers):
-    """The rows of a CSV file as dictionaries: columns named in parsers typed, others as text."""
+def read_table(path, parsers, if_present=None):
+    """The rows of a CSV file as dictionaries: columns named in parsers typed, others as text.
+
+    if_present: the parsers of columns that the file may lack.
+    """
     records = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     rows, header, row = [], None, 0
     while True:
@@ -109,6 +122,7 @@ def read_table(path, parsers):
             break
         if header is None:
             header = check_header(path, fields, parsers)
+            parsers = {**parsers, **{name: parse for name, parse in (if_present or {}).items() if name in header}}
         elif not fields:
             raise DataError(path, "an empty row", row=row)
         else:
@@ -202,6 +216,18 @@ def read_matrix(path):
 
 def read_samples(path):
     rows = read_table(path, SAMPLES)
+    if "sample" in rows[0]:
+        refuse_duplicates(path, rows, ("cell", "round", "metric", "sample"))
+    return rows
+
+
+def read_program_samples(path):
+    """samples.csv as benchmarks print it: columns that it lacks are None, and so are values that were not measured."""
+    rows = read_table(path, PROGRAM_SAMPLES, PROGRAM_SAMPLES_IF_PRESENT)
+    rows = [{**dict.fromkeys(PROGRAM_SAMPLES_IF_PRESENT), **row} for row in rows]
+    for row, parsed in enumerate(rows, start=2):
+        if parsed["value"] is None and parsed["status"] != "failed":
+            raise DataError(path, "empty although status is not failed", row=row, column="value")
     if "sample" in rows[0]:
         refuse_duplicates(path, rows, ("cell", "round", "metric", "sample"))
     return rows
