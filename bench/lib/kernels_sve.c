@@ -167,8 +167,10 @@ KERNEL_INLINE uint64_t mix_with(const struct kernel_slice *slice, size_t lines, 
         for (size_t i = 0; i < STEP; i += svcntd()) {
             svbool_t which = from_to(i, STEP);
             svfloat64_t sum = svld1_f64(which, a + i);
-            for (size_t line = 1; line < lines; line++)
+            for (size_t line = 1; line < lines; line++) {
+                __asm__ volatile("" : : : "memory"); /* the lines in order */
                 sum = svadd_f64_x(which, sum, svld1_f64(which, a + line * STEP + i));
+            }
             how(which, c + i, sum);
         }
     return 0;
