@@ -26,6 +26,12 @@ static const struct step {
 
 #define CALIBRATION_SAMPLES 3
 
+/* A sample before it is one of a series. */
+struct sample_spans {
+    struct spans_summary spans;
+    enum disturbance disturbed;
+};
+
 static uint64_t count_lines(struct loading *loading, uint64_t *lines) {
     uint64_t total = 0;
     for (size_t i = 0; i < loading->aggressor_count; i++) {
@@ -51,28 +57,51 @@ static uint64_t count_now(struct loading *loading, uint64_t *at_ns) {
     return lines;
 }
 
+/* Whether the victim was preempted or faulted between the readings; *worst: that it was moved, if
+ * so. Clocks are compared over a sample, which is long enough for that. */
+static bool lost_its_cpu(const struct loading *loading, const struct watch_reading *before,
+                         const struct watch_reading *after, enum disturbance *worst) {
+    enum disturbance found =
+        watch_compare(&loading->session->watch, before, after, loading->victim_cpu);
+    if (found == DISTURBED_MOVED)
+        *worst = found;
+    return found != UNDISTURBED && found != DISTURBED_CLOCK;
+}
+
 /* Chases for at least min_ns, and counts what the aggressors move meanwhile. False when one of them
  * that should have has moved nothing. */
-static bool take_sample(struct loading *loading, uint64_t min_ns, struct spans_summary *sample) {
+static bool take_sample(struct loading *loading, uint64_t min_ns, struct sample_spans *sample) {
     struct span spans[SPANS_MAX];
+    struct watch_reading first, before, after;
     size_t count = 0;
     uint64_t started_ns = clock_ns(), counted_ns = started_ns;
     uint64_t lines = count_lines(loading, loading->lines);
+    sample->disturbed = UNDISTURBED;
+    watch_read(&first);
+    after = first;
     do {
+        before = after;
         uint64_t loads = 0, chase_ns, from_ns = counted_ns, chased_from_ns = clock_ns();
         do {
             loading->at = ring_chase(loading->at, SPAN_LOADS);
             loads += SPAN_LOADS;
             chase_ns = clock_ns() - chased_from_ns;
         } while (chase_ns < min_ns / SPANS_MAX || chase_ns == 0);
+        watch_read(&after);
         uint64_t lines_now = count_now(loading, &counted_ns);
-        spans[count++] = (struct span){counted_ns - from_ns, chase_ns, loads, lines_now - lines};
+        spans[count++] = (struct span){counted_ns - from_ns, chase_ns, loads, lines_now - lines,
+                                       lost_its_cpu(loading, &before, &after, &sample->disturbed)};
         lines = lines_now;
     } while (counted_ns - started_ns < min_ns && count < SPANS_MAX);
     for (size_t i = 0; i < loading->aggressor_count && steps[loading->step].rate > 0; i++)
         if (loading->lines_now[i] == loading->lines[i])
             return false;
-    *sample = spans_summarise(spans, count);
+    sample->spans = spans_summarise(spans, count);
+    if (sample->spans.disturbed && sample->disturbed < DISTURBED_PREEMPTED)
+        sample->disturbed = DISTURBED_PREEMPTED;
+    if (watch_compare(&loading->session->watch, &first, &after, loading->victim_cpu) ==
+        DISTURBED_CLOCK)
+        sample->disturbed = DISTURBED_CLOCK;
     return true;
 }
 
@@ -81,7 +110,7 @@ static bool take_sample(struct loading *loading, uint64_t min_ns, struct spans_s
 
 /* Takes samples until all aggressors have run in one. False when one of them does not come to run.
  */
-static bool next_sample(struct loading *loading, uint64_t min_ns, struct spans_summary *sample) {
+static bool next_sample(struct loading *loading, uint64_t min_ns, struct sample_spans *sample) {
     uint64_t started_ns = clock_ns();
     while (!take_sample(loading, min_ns, sample))
         if (clock_ns() - started_ns > min_ns + STARVED_NS)
@@ -92,11 +121,11 @@ static bool next_sample(struct loading *loading, uint64_t min_ns, struct spans_s
 /* Until threads run, queues are full and the processor's clock is up. False as next_sample. */
 static bool warm_up(struct loading *loading) {
     struct warmup warmup = {0};
-    struct spans_summary span;
+    struct sample_spans span;
     do {
         if (!next_sample(loading, session_warmup_ns(loading->session), &span))
             return false;
-    } while (!warmup_add(&warmup, span.latency_ns, loading->session->precision.fraction));
+    } while (!warmup_add(&warmup, span.spans.latency_ns, loading->session->precision.fraction));
     return true;
 }
 
@@ -104,26 +133,29 @@ static bool warm_up(struct loading *loading) {
 static bool calibrate(struct loading *loading, uint64_t min_ns) {
     loading->lines_per_ns = 0;
     for (size_t i = 0; i < CALIBRATION_SAMPLES; i++) {
-        struct spans_summary full;
-        if (!next_sample(loading, min_ns, &full))
+        struct sample_spans sample;
+        if (!next_sample(loading, min_ns, &sample))
             return false;
-        if (full.rate <= loading->lines_per_ns)
+        const struct spans_summary *full = &sample.spans;
+        if (full->rate <= loading->lines_per_ns)
             continue;
-        loading->lines_per_ns = full.rate;
+        loading->lines_per_ns = full->rate;
         double all = 0;
         for (size_t k = 0; k < loading->aggressor_count; k++)
             all += (double)(loading->lines_now[k] - loading->lines[k]);
         for (size_t k = 0; k < loading->aggressor_count; k++)
             loading->rates[k] =
-                full.aggressor_rate * (double)(loading->lines_now[k] - loading->lines[k]) / all;
+                full->aggressor_rate * (double)(loading->lines_now[k] - loading->lines[k]) / all;
     }
     return true;
 }
 
-static void add_sample(struct loading *loading, const struct spans_summary *spans,
-                       const struct sample *stamp) {
+static void add_sample(struct loading *loading, const struct sample_spans *sample,
+                       time_t started_at) {
+    const struct spans_summary *spans = &sample->spans;
     struct loading_figure *figure = loading->figure;
-    struct sample latency = *stamp, bandwidth = *stamp;
+    struct sample latency = {.started_at = started_at, .disturbed = sample->disturbed};
+    struct sample bandwidth = latency;
     latency.value = spans->latency_ns;
     bandwidth.value = spans->bandwidth;
     series_add(&figure->latency, &latency);
@@ -139,22 +171,16 @@ static void add_sample(struct loading *loading, const struct spans_summary *span
 static bool probe(struct loading *loading) {
     struct session *session = loading->session;
     uint64_t min_ns = session_min_sample_ns(session);
-    struct spans_summary spans;
+    struct sample_spans sample;
     if (!warm_up(loading))
         return false;
     if (loading->figure == NULL)
         return calibrate(loading, min_ns);
     while (!session_enough(session, &loading->figure->latency)) {
-        struct sample stamp = {.started_at = time(NULL)};
-        struct watch_reading before, after;
-        watch_read(&before);
-        if (!next_sample(loading, min_ns, &spans))
+        time_t started_at = time(NULL);
+        if (!next_sample(loading, min_ns, &sample))
             return false;
-        watch_read(&after);
-        stamp.disturbed = watch_compare(&session->watch, &before, &after, loading->victim_cpu);
-        if (spans.starved && stamp.disturbed < DISTURBED_PREEMPTED)
-            stamp.disturbed = DISTURBED_PREEMPTED;
-        add_sample(loading, &spans, &stamp);
+        add_sample(loading, &sample, started_at);
     }
     return true;
 }

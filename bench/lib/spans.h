@@ -15,6 +15,7 @@ struct span {
     uint64_t chase_ns;   /* of that, what the victim's loads took; the rest is counting */
     uint64_t loads;      /* the victim's, above 0 */
     uint64_t lines;      /* that all aggressors read or wrote */
+    bool disturbed;      /* the victim was preempted in it, or faulted */
 };
 
 /* Of the spans that count. Latency (ns a load) and bandwidth (GB/s, victim and aggressors) are
@@ -23,13 +24,16 @@ struct spans_summary {
     double latency_ns, bandwidth;
     double aggressor_rate; /* without the victim's loads */
     double rate;           /* with them */
-    bool starved;          /* fewer than half of the spans count */
+    bool disturbed;        /* fewer than half of the spans count */
 };
 
-/* Counts the spans in which the aggressors ran: they moved something, and at least half as fast as
- * in the busiest tenth of the spans. One in which a thread has lost its CPU, for some ms, says
- * nothing of the memory, and on a busy machine there are many. Where no lines were moved, as when
- * the aggressors rest, all count. `count` is from 1 to SPANS_MAX. */
+/* Counts the spans in which victim and aggressors ran: the victim was left alone, and the
+ * aggressors moved something, at least half as fast as in the busiest tenth of such spans. One in
+ * which a thread has lost its CPU, for some us or ms, says nothing of the memory, and on a busy
+ * machine there are many. Where no lines were moved, as when the aggressors rest, their part does
+ * not matter; where the victim was left alone in no span, all count. `count` is from 1 to
+ * SPANS_MAX.
+ */
 struct spans_summary spans_summarise(const struct span *spans, size_t count);
 
 #endif

@@ -14,7 +14,7 @@ static void assert_near(double actual, double expected) {
 
 /* Counting takes no time. */
 static struct span span_of(uint64_t elapsed_ns, uint64_t loads, uint64_t lines) {
-    return (struct span){elapsed_ns, elapsed_ns, loads, lines};
+    return (struct span){elapsed_ns, elapsed_ns, loads, lines, false};
 }
 
 static void figures_of_even_spans(void **state) {
@@ -92,17 +92,42 @@ static void all_spans_count_while_the_aggressors_rest(void **state) {
     assert_near(summary.latency_ns, 200);
     assert_near(summary.rate, 0.005);
     assert_true(summary.aggressor_rate <= 0);
-    assert_false(summary.starved);
+    assert_false(summary.disturbed);
 }
 
-static void a_sample_of_mostly_starved_spans_is_marked(void **state) {
+static void a_sample_whose_aggressors_mostly_starved_is_marked(void **state) {
     struct span spans[20];
     (void)state;
     for (size_t starved = 0; starved <= 18; starved++) {
         for (size_t i = 0; i < 20; i++)
             spans[i] = span_of(1000, 10, i < starved ? 19 : 40);
-        assert_int_equal(spans_summarise(spans, 20).starved, starved > 10 && starved < 18);
+        assert_int_equal(spans_summarise(spans, 20).disturbed, starved > 10 && starved < 18);
     }
+}
+
+static void spans_in_which_the_victim_was_disturbed_do_not_count(void **state) {
+    struct span spans[20];
+    (void)state;
+    for (size_t disturbed = 0; disturbed < 20; disturbed++) {
+        for (size_t i = 0; i < 20; i++) {
+            spans[i] = i < disturbed ? span_of(5000, 10, 4000) : span_of(1000, 10, 40);
+            spans[i].disturbed = i < disturbed;
+        }
+        struct spans_summary summary = spans_summarise(spans, 20);
+        assert_near(summary.latency_ns, 100);
+        assert_near(summary.aggressor_rate, 0.04);
+        assert_int_equal(summary.disturbed, disturbed > 10);
+    }
+}
+
+static void where_the_victim_was_always_disturbed_all_spans_count(void **state) {
+    struct span spans[] = {span_of(1000, 10, 40), span_of(1200, 10, 40), span_of(1300, 10, 40)};
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        spans[i].disturbed = true;
+    struct spans_summary summary = spans_summarise(spans, 3);
+    assert_near(summary.latency_ns, 120);
+    assert_true(summary.disturbed);
 }
 
 int main(void) {
@@ -113,7 +138,9 @@ int main(void) {
         cmocka_unit_test(rate_of_aggressors_is_above_zero),
         cmocka_unit_test(spans_without_the_aggressors_do_not_count),
         cmocka_unit_test(all_spans_count_while_the_aggressors_rest),
-        cmocka_unit_test(a_sample_of_mostly_starved_spans_is_marked),
+        cmocka_unit_test(spans_in_which_the_victim_was_disturbed_do_not_count),
+        cmocka_unit_test(where_the_victim_was_always_disturbed_all_spans_count),
+        cmocka_unit_test(a_sample_whose_aggressors_mostly_starved_is_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
