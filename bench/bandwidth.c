@@ -465,7 +465,7 @@ static void print_rows(const struct session *session, const struct series *serie
         if (series[i].write_allocate > 0)
             print_row(&series[i], counted);
         else
-            printf(" saturate: the fewest within %g %% of the best\n",
+            printf(" enough: the fewest threads within %g %% of the best\n",
                    100 * session->precision.fraction);
     }
 }
