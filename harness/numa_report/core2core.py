@@ -27,7 +27,7 @@ def draw(rows, environment):
     side = cell * len(cpus)
     page = picture.Page(LEFT + len(variants) * (side + GAP) - GAP + SCALE, TOP + TITLE_IN + side + BELOW,
                         picture.heading("Hand-over of a cache line (ns)", measured), details(measured, environment),
-                        notes(measured))
+                        notes(rows))
     scale = colour_scale([point.value for point in points.values()])
     for index, variant in enumerate(variants):
         axes = page.axes(LEFT + index * (side + GAP), TOP + TITLE_IN, side, side)
@@ -67,9 +67,7 @@ def details(rows, environment):
 
 
 def notes(rows):
-    pairs = {}
-    for row in rows:
-        pairs.setdefault((row["variant"], row["cpu"], row["other_cpu"]), []).append(row)
+    pairs = singles.lines_of(rows, lambda row: (row["variant"], row["cpu"], row["other_cpu"]))
     return ["one way is half a round trip, so both directions of a pair are the same figure",
             *picture.status_notes(list(pairs.values()))]
 

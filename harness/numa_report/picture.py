@@ -16,6 +16,7 @@ MARKERS = "os^DvP*"
 GREY, PALE = "#555555", "#dddddd"
 HEADING_PT, DETAILS_PT, LABEL_PT, TICK_PT, NOTE_PT = 14, 9.5, 9.5, 9, 8.5  # as in heatmaps
 NOTE_IN = 0.2
+LETTER_IN = 0.074  # a letter of LABEL_PT, on average
 PAGES = {"base": "base pages", "thp": "transparent huge pages", "2M": "2M huge pages", "1G": "1G huge pages",
          "default": None, "mixed": "pages of several sizes"}
 
@@ -88,7 +89,7 @@ def condition_words(name, row):
 def chains_words(variant):
     """`random, 4 chains` for bench/latency's random-x4."""
     order, cross, chains = variant.rpartition("-x")
-    return f"{order}, {chains} chains" if cross and chains.isdigit() else f"{variant}, 1 chain"
+    return f"{order}, {layout.counted(int(chains), 'chain')}" if cross and chains.isdecimal() else f"{variant}, 1 chain"
 
 
 def differing(rows, names=LINE):

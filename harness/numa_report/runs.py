@@ -106,13 +106,12 @@ def plot_singles(folder, parts):
     """Draws the pictures of single runs from read()'s samples; returns the paths."""
     if not parts:
         return []
-    from . import core2core, curves
+    from . import core2core, curves, loaded
 
-    draw = {singles.CURVE: curves.draw_cache_curve, singles.LOADED: curves.draw_loaded,
-            singles.CORE2CORE: core2core.draw}
+    drawers = {singles.CURVE: curves, singles.LOADED: loaded, singles.CORE2CORE: core2core}
     described, paths = environment.load(folder), []
     for name, rows in parts.items():
-        page = draw[name](rows, described)
+        page = drawers[name].draw(rows, described)
         if page is None:
             raise ReportError(f"{os.path.join(folder, 'samples.csv')}: too little of {name} was measured for a picture")
         paths += page.save(folder, name)

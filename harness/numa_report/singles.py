@@ -89,10 +89,14 @@ def point(rows):
                  min(low, default=None), max(high, default=None))
 
 
+def lines_of(rows, key):
+    """{key(row): its rows} in the rows' order."""
+    lines = {}
+    for row in rows:
+        lines.setdefault(key(row), []).append(row)
+    return lines
+
+
 def points(rows, key):
     """{key(row): its point} in the rows' order; a figure that was not measured has none."""
-    groups = {}
-    for row in rows:
-        if is_measured(row):
-            groups.setdefault(key(row), []).append(row)
-    return {name: point(group) for name, group in groups.items()}
+    return {name: point(group) for name, group in lines_of(filter(is_measured, rows), key).items()}

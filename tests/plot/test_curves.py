@@ -5,7 +5,7 @@ from conftest import environment, machine, write_run
 from test_damage import complaint
 from test_plot import plot, words
 
-from numa_report import core2core, curves, runs, singles, tables
+from numa_report import core2core, curves, loaded, runs, singles, tables
 
 KIB, MIB = 1 << 10, 1 << 20
 LEVELS = (("L1d", 0.95, 49 * KIB), ("L2", 3.3, 976 * KIB), ("L3", 13.0, 6 * MIB), ("memory", 150.0, 256 * MIB))
@@ -40,7 +40,7 @@ def latency(size):
     return next(value for _, value, edge in LEVELS if size <= edge)
 
 
-def loaded(knee=40.0, **changes):
+def under_load(knee=40.0, **changes):
     """A curve that turns up at its knee."""
     rates = ("idle", *(f"{rate}%" for rate in (10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95)), "full")
     rows = []
@@ -69,7 +69,7 @@ def page_of(draw, rows, tmp_path, described=None):
     return draw(next(iter(parts.values())), described or {})
 
 
-PICTURES = {"curve": curve(), "loaded": loaded(), "core2core": handovers(4, 2)}
+PICTURES = {"curve": curve(), "loaded": under_load(), "core2core": handovers(4, 2)}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -104,7 +104,7 @@ def test_titles_name_host_model_cpu_and_pages(tmp_path):
 
 
 def test_axes_have_units_and_sizes_by_1024(tmp_path):
-    folder = keep(tmp_path / "run", curve() + loaded())
+    folder = keep(tmp_path / "run", curve() + under_load())
     assert plot(folder).returncode == 0
     text = words(folder, "curve")
     assert "latency of a load (ns)" in text and {"4K", "64K", "1M", "16M", "256M"} <= set(text)
@@ -131,13 +131,13 @@ def test_a_curve_without_levels_is_drawn(tmp_path):
 
 def test_the_knee_is_marked_with_its_value_and_its_absence_is_said(tmp_path):
     for knee, expected in ((40.04, "knee 40.0 GB/s"), (None, "no knee: latency stays below 1.5 × idle")):
-        folder = keep(tmp_path / f"knee {knee}", loaded(knee))
+        folder = keep(tmp_path / f"knee {knee}", under_load(knee))
         assert plot(folder).returncode == 0
         assert expected in words(folder, "loaded")
 
 
 def test_rates_are_written_beside_points_and_latency_begins_at_zero(tmp_path):
-    page = page_of(curves.draw_loaded, loaded(), tmp_path)
+    page = page_of(loaded.draw, under_load(), tmp_path)
     axes = page.figure.axes[0]
     assert {"idle", "50%", "full"} <= {text.get_text() for text in axes.texts}
     assert axes.get_ylim()[0] == axes.get_xlim()[0] == 0
@@ -147,11 +147,11 @@ def test_every_victim_has_a_panel_and_its_idle_point(tmp_path):
     rows = []
     for victim in (0, 1):
         place = {"cpu": 2 * victim, "cpu_node": victim, "mem_node": victim}
-        rows += [r for r in loaded(None, **place) if r["variant"] == "idle"]
+        rows += [r for r in under_load(None, **place) if r["variant"] == "idle"]
         for other in (0, 1):
-            rows += [r for r in loaded(None, other_cpu_node=other, other_mem_node=other, **place)
+            rows += [r for r in under_load(None, other_cpu_node=other, other_mem_node=other, **place)
                      if r["variant"] == "full"]
-    page = page_of(curves.draw_loaded, rows, tmp_path)
+    page = page_of(loaded.draw, rows, tmp_path)
     assert [axes.get_title() for axes in page.figure.axes] == [f"CPU {2 * n} of node {n} · memory of node {n}"
                                                                for n in (0, 1)]
     assert all(len(line.get_xdata()) == 2 for axes in page.figure.axes for line in axes.lines)
@@ -184,9 +184,9 @@ def test_the_maps_share_one_scale_and_group_cpus_by_node(tmp_path):
 def test_no_text_is_over_other_text_or_off_the_page(tmp_path, name):
     narrow = [(f"level {n + 1}", 2.0 ** n, (8 << n) * KIB) for n in range(9)]
     draw, rows = {
-        "curve": (curves.draw_cache_curve, curve()), "loaded": (curves.draw_loaded, loaded()),
-        "curves": (curves.draw_cache_curve, curve(("base", "thp"), [f"random-x{n}" for n in range(1, 17)])),
-        "narrow levels": (curves.draw_cache_curve, curve(levels=narrow)),
+        "curve": (curves.draw, curve()), "loaded": (loaded.draw, under_load()),
+        "curves": (curves.draw, curve(("base", "thp"), [f"random-x{n}" for n in range(1, 17)])),
+        "narrow levels": (curves.draw, curve(levels=narrow)),
         "core2core": (core2core.draw, handovers(4, 2)), "32 CPUs": (core2core.draw, handovers(32, 8)),
         "192 CPUs": (core2core.draw, handovers(192, 24)),
     }[name]
@@ -264,7 +264,7 @@ def changed(rows, number, **changes):
     return [{**r, **changes} if at == number else r for at, r in enumerate(rows, start=2)]
 
 
-ONLY_IDLE = [r for r in loaded() if r["variant"] == "idle"]
+ONLY_IDLE = [r for r in under_load() if r["variant"] == "idle"]
 DAMAGED = {
     "value": (changed(curve(), 3, value="fast"), ["row 3", "column value", "'fast'"]),
     "no value": (changed(curve(), 3, value=""), ["row 3", "column value", "status is not failed"]),
