@@ -103,21 +103,17 @@ def curves_of(idle, loads):
     return [Curve(loads[0], rates, knee)] if rates.keys() - {"idle"} else []
 
 
-def place_words(row):
+def place_words(row, who="aggressors"):
     """Where aggressors and their memory are; their number where the CSV does not say."""
     if row["other_cpu_node"] is None:
-        return count_words(row)
-    place = f"aggressors on node {row['other_cpu_node']}"
+        return layout.counted(max(row["threads"] - 1, 0), "aggressor")
+    place = f"{who} on node {row['other_cpu_node']}"
     return place if row["other_mem_node"] is None else f"{place}, memory of node {row['other_mem_node']}"
 
 
-def count_words(row):
-    return layout.counted(max(row["threads"] - 1, 0), "aggressor")
-
-
 def aggressor_words(row):
-    """Their number, and where they are."""
-    return " · ".join(dict.fromkeys((count_words(row), place_words(row))))
+    """Their number too."""
+    return place_words(row, layout.counted(max(row["threads"] - 1, 0), "aggressor"))
 
 
 def are_told_apart(panels, words_of):
@@ -126,9 +122,11 @@ def are_told_apart(panels, words_of):
 
 def details(rows, curves, environment):
     words = [picture.shared_words(rows, environment, VICTIM[1:])]
-    for words_of in (count_words, place_words):
+    for words_of in (aggressor_words, place_words):
         found = {words_of(curve.row) for curve in curves}
-        words += [word for word in found if len(found) == 1 and word not in words]
+        if len(found) == 1:
+            words += found
+            break
     return " · ".join(word for word in words if word)
 
 

@@ -143,6 +143,19 @@ def test_rates_are_written_beside_points_and_latency_begins_at_zero(tmp_path):
     assert axes.get_ylim()[0] == axes.get_xlim()[0] == 0
 
 
+@pytest.mark.parametrize("other, threads, expected", [
+    ({}, (2, 4), {"1 aggressor", "3 aggressors"}),
+    ({"other_cpu_node": 0, "other_mem_node": 1}, (2, 4), {"1 aggressor on node 0, memory of node 1",
+                                                          "3 aggressors on node 0, memory of node 1"}),
+    ({"other_cpu_node": 0, "other_mem_node": 1}, (2,), {"CPU 0 of node 0 · memory of node 0 · glibc · 256 MiB · "
+                                                        "1 aggressor on node 0, memory of node 1"}),
+])
+def test_aggressors_are_named_by_what_tells_them_apart(tmp_path, other, threads, expected):
+    rows = [r for number in threads for r in under_load(**other, threads=number)]
+    page = page_of(loaded.draw, rows, tmp_path)
+    assert expected <= {text.get_text() for text in page.figure.texts}
+
+
 def test_every_victim_has_a_panel_and_its_idle_point(tmp_path):
     rows = []
     for victim in (0, 1):
