@@ -89,7 +89,7 @@ one_line_and() { # $1: the exit status wanted; run's $status and $stderr are che
     run --separate-stderr "$run_matrix" --help
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
-    for option in bench cpus all-cpus mem-nodes size samples min-sample-ms rounds seed timeout out resume no-pictures dry-run help; do
+    for option in bench cpus all-cpus mem-nodes size max-samples min-sample-ms rounds seed timeout out resume no-pictures dry-run help; do
         [[ $output = *"--$option"* ]]
     done
 }
@@ -360,14 +360,14 @@ END
     [[ $output = *"Memory latency in ns"*"90.3 (1.00×)"*"Memory bandwidth in GB/s"*"triad"*"$out/latency.png"* ]]
     [ "$(cd "$out" && echo *)" = "bandwidth.png bandwidth.svg cells commands.txt environment.json joblog.tsv latency.png latency.svg matrix.csv plan.csv samples.csv verdict.txt" ]
     [ "$(find "$out/cells" -name 'round[12].*.cpu0.node0.???' | wc -l)" -eq 8 ]
-    [ "$(wc -l <"$out/samples.csv")" -eq $((1 + 2 * 6 * 5)) ]
+    [ "$(wc -l <"$out/samples.csv")" -eq $((1 + 2 * 7 * 5)) ]
     [ "$(head -n 1 "$out/samples.csv" | cut -d , -f 1-20)" = "$(head -n 1 "$out"/cells/round1.latency.cpu0.node0.csv)" ]
     grep -q '^a run,host,latency.random.cpu0.node0,.*,90.3,.*,10,0,ok,1.0,verified,' "$out/matrix.csv"
     /usr/bin/python3 - "$out/environment.json" <<'END'
 import json, sys
 environment = json.load(open(sys.argv[1]))
 assert set(environment["options"]) == set(
-    "bench rounds size samples min_sample_ms cpus all_cpus mem_nodes timeout seed out no_pictures".split())
+    "bench rounds size max_samples min_sample_ms cpus all_cpus mem_nodes timeout seed out no_pictures".split())
 assert environment["options"]["out"] == sys.argv[1].removesuffix("/environment.json")
 assert "gcc" in environment["versions"]["compiler"] and environment["versions"]["libc"]
 assert environment["options"]["rounds"] == 2 and isinstance(environment["options"]["seed"], int)
@@ -447,7 +447,7 @@ END
     [[ "${statuses[*]}" =~ ^(0\ [12]|[12]\ 0)$ ]]
     grep -qE 'another sweep is running|is not empty' stderr1 stderr2
     [ "$(logged "$out")" = "1 2" ]
-    [ "$(wc -l <"$out/samples.csv")" -eq $((1 + 6 * 5)) ]
+    [ "$(wc -l <"$out/samples.csv")" -eq $((1 + 7 * 5)) ]
 }
 
 @test "a locked folder is refused before anything is written to it" {
@@ -507,7 +507,7 @@ END
     run --separate-stderr "$run_matrix" --resume "$out" --no-pictures
     [ "$status" -eq 0 ]
     [[ $stderr = *"3 commands to run"* ]]
-    [ "$(cut -d , -f 22 "$out/matrix.csv" | sort | uniq -c | tr -s ' ')" = $' 6 ok
+    [ "$(cut -d , -f 22 "$out/matrix.csv" | sort | uniq -c | tr -s ' ')" = $' 7 ok
  1 status' ]
     [ -z "$(find "$out" -name '*.png' -o -name '*.svg')" ]
 }
@@ -554,9 +554,9 @@ END
     [ "$(logged "$out")" = "1 2 3 4 5 6" ]
     cmp "$out/plan.csv" plan.csv
     for round in 1 2 3; do
-        [ "$(cut -d , -f 3,4 "$out/samples.csv" | grep -c "^$round,")" -eq 30 ]
+        [ "$(cut -d , -f 3,4 "$out/samples.csv" | grep -c "^$round,")" -eq 35 ]
     done
-    [ "$(cut -d , -f 27 "$out/matrix.csv" | sort | uniq -c | tr -s ' ')" = $' 6 3\n 1 rounds' ]
+    [ "$(cut -d , -f 27 "$out/matrix.csv" | sort | uniq -c | tr -s ' ')" = $' 7 3\n 1 rounds' ]
 }
 
 @test "resume takes no other option, and refuses folders it cannot continue" {
@@ -574,7 +574,7 @@ END
     [[ $stderr = *"a sweep of elsewhere"* ]]
     cp "$out/environment.json" kept.json
     sed -i 's/"host": ".*"/"host": "'"$(uname -n)"'"/' kept.json
-    for change in 's/"samples": null/"samples": "7"/' 's/"size": null/"size": 5/' 's/"size": null/"size": "-"/' 's/"timeout": 300/"timeout": -1/'; do
+    for change in 's/"max_samples": null/"max_samples": "7"/' 's/"size": null/"size": 5/' 's/"size": null/"size": "-"/' 's/"timeout": 300/"timeout": -1/'; do
         sed "$change" kept.json >"$out/environment.json"
         run --separate-stderr "$run_matrix" --resume "$out"
         one_line_and 1
