@@ -338,6 +338,7 @@ static void add_derived(struct results *results, const char *variant, const char
         return;
     struct series *series = add_series(results, variant);
     series->metric = metric;
+    series->pages = results->series[0].pages;
     series->size_bytes = size_bytes;
     series_add(series, &(struct sample){.value = value, .started_at = time(NULL)});
 }
