@@ -71,7 +71,7 @@ def read(path):
 def refuse_gaps(path, number, row, columns):
     for column in columns:
         if row[column] is None:
-            what = f"not measured: {reason_of(row)}" if column == "value" else "empty, and cannot be drawn without"
+            what = f"not measured: {reason_of(row)}" if column == "value" else "empty, but the picture needs it"
             raise DataError(path, what, row=number, column=column)
 
 
