@@ -168,7 +168,7 @@ static void add_sample(struct loading *loading, const struct sample_spans *sampl
 }
 
 /* The step's samples; false when an aggressor does not come to run. */
-static bool probe(struct loading *loading) {
+static bool take_samples(struct loading *loading) {
     struct session *session = loading->session;
     uint64_t min_ns = session_min_sample_ns(session);
     struct sample_spans sample;
@@ -198,7 +198,7 @@ static void work(void *context, size_t member) {
     struct loading *loading = context;
     double rate = steps[loading->step].rate;
     if (member == 0) {
-        if (!probe(loading))
+        if (!take_samples(loading))
             give_up(loading);
         atomic_store(&loading->stop, true);
         return;
