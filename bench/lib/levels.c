@@ -50,14 +50,21 @@ static uint64_t find_edge(const struct levels_point *points, const struct level 
                              pow((double)high->size_bytes / (double)low->size_bytes, part));
 }
 
-static const struct levels_cache *ends_at(uint64_t edge_bytes, const struct levels_cache *caches,
-                                          size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        double part = (double)edge_bytes / (double)caches[i].size_bytes;
-        if (part >= EDGE_LEAST_PART && part <= EDGE_MOST_PART)
-            return &caches[i];
+/* Gives a cache to the level whose edge is nearest to its size, if any is near enough. `end` is
+ * where the levels with an edge end. */
+static void name_by_size(struct level *levels, size_t end, const struct levels_cache *cache) {
+    struct level *nearest = NULL;
+    double least = INFINITY;
+    for (size_t i = 0; i < end; i++) {
+        double part = (double)levels[i].edge_bytes / (double)cache->size_bytes;
+        double distance = fabs(log(part));
+        if (part < EDGE_LEAST_PART || part > EDGE_MOST_PART || distance >= least)
+            continue;
+        nearest = &levels[i];
+        least = distance;
     }
-    return NULL;
+    if (nearest != NULL)
+        nearest->cache = cache;
 }
 
 /* Gives a level that no size fits the one cache that may be meant: the levels and caches around it
@@ -99,10 +106,10 @@ size_t levels_find(const struct levels_point *points, size_t count,
             found = add_flat(points, first, i - 1, levels, found);
         first = i;
     }
-    for (size_t i = 0; i + 1 < found; i++) {
+    for (size_t i = 0; i + 1 < found; i++)
         levels[i].edge_bytes = find_edge(points, &levels[i], &levels[i + 1]);
-        levels[i].cache = ends_at(levels[i].edge_bytes, caches, cache_count);
-    }
+    for (size_t i = 0; i < cache_count && found > 0; i++)
+        name_by_size(levels, found - 1, &caches[i]);
     uint64_t largest = cache_count > 0 ? caches[cache_count - 1].size_bytes : 0;
     bool has_memory = found > 0 && points[levels[found - 1].last].size_bytes > largest;
     if (has_memory)

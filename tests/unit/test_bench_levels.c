@@ -72,6 +72,17 @@ static void a_step_that_is_no_cache_is_a_level_without_a_name(void **state) {
     assert_string_equal(levels[4].name, "memory");
 }
 
+static void of_two_edges_near_a_cache_the_nearer_is_its_end(void **state) {
+    static const double steps[][2] = {
+        {48 << 10, 1}, {512 << 10, 3.4}, {1 << 20, 4.3}, {32 << 20, 13}, {1e18, 150}};
+    struct levels_point points[POINTS];
+    struct level levels[LEVELS_MAX];
+    (void)state;
+    assert_int_equal(levels_find(points, curve(points, steps, 5, 0), caches, 3, levels), 5);
+    assert_string_equal(levels[1].name, "level 2");
+    assert_string_equal(levels[2].name, "L2");
+}
+
 /* Two levels without a size, one cache left: either may be meant, so neither is named. */
 static void elimination_does_not_guess(void **state) {
     static const double steps[][2] = {
@@ -120,6 +131,7 @@ int main(void) {
         cmocka_unit_test(levels_are_named_after_the_caches_that_end_there),
         cmocka_unit_test(a_cache_that_is_mostly_others_is_named_by_elimination),
         cmocka_unit_test(a_step_that_is_no_cache_is_a_level_without_a_name),
+        cmocka_unit_test(of_two_edges_near_a_cache_the_nearer_is_its_end),
         cmocka_unit_test(elimination_does_not_guess),
         cmocka_unit_test(without_known_caches_levels_have_numbers),
         cmocka_unit_test(a_curve_that_ends_within_a_cache_has_no_memory),
