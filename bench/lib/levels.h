@@ -31,7 +31,9 @@ struct level {
  * points at least; flat parts within 15 % of each other are one. An edge is where the curve crosses
  * the geometric mean of the levels it is between, straight in logarithms between two points. A
  * cache ends at an edge between 0.4 and 1.6 times its size: replacement that is not ideal and page
- * colouring blur it below, exclusive caches add up above. Returns how many there are, at most
+ * colouring blur it below, exclusive caches add up above. Where one cache and one level are left
+ * over between two named ones, or between those and memory, they are taken for each other: in a
+ * virtual machine much of the last cache may be others'. Returns how many there are, at most
  * LEVELS_MAX. */
 size_t levels_find(const struct levels_point *points, size_t count,
                    const struct levels_cache *caches, size_t cache_count,
