@@ -254,13 +254,14 @@ static bool measure_setting(struct session *session, const struct plan *plan,
         return false;
     if (session->proof[0] == '\0')
         prove_size(session, &fields[0].ring);
-    for (size_t i = 0; i < plan->kind_count; i++)
+    for (size_t i = 0; i < plan->kind_count; i++) {
         for (size_t k = 0; k < plan->chain_count; k++)
             figures[count++] = (struct chase_figure){
                 .field = &fields[i],
                 .chains = plan->chains[k],
                 .series = add_figure(results, setting, plan->chains[k], &fields[i])};
-    chase_measure(session, figures, count);
+        chase_measure(session, &figures[count - plan->chain_count], plan->chain_count);
+    }
     if (!chase_is_on_ring(figures, count)) {
         session_fail(session, setting->variant, "the walk left the ring");
         return false;

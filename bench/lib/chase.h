@@ -37,8 +37,9 @@ struct chase_figure {
  * be untouched. */
 bool chase_lay(const struct session *session, struct chase_field *field, const char *variant);
 
-/* Warms the figures up, then takes samples in turns until every one has enough of them. All run on
- * the session's first CPU, which the caller is pinned to. */
+/* Warms the figures up, then takes samples in turns until every one has enough of them. All are of
+ * one field: another one's lines would have to leave the caches first. They run on the session's
+ * first CPU, which the caller is pinned to. */
 void chase_measure(const struct session *session, struct chase_figure *figures, size_t count);
 
 /* True when every chain of the figures is still on its ring, which also is the use of what the

@@ -50,6 +50,11 @@ static uint64_t find_edge(const struct levels_point *points, const struct level 
                              pow((double)high->size_bytes / (double)low->size_bytes, part));
 }
 
+/* How far from a cache's size a level ends: 0 at it, the same at half and at twice of it. */
+static double distance_to(const struct level *level, const struct levels_cache *cache) {
+    return fabs(log((double)level->edge_bytes / (double)cache->size_bytes));
+}
+
 /* Gives a cache to the level whose edge is nearest to its size, if any is near enough. `end` is
  * where the levels with an edge end. */
 static void name_by_size(struct level *levels, size_t end, const struct levels_cache *cache) {
@@ -57,13 +62,13 @@ static void name_by_size(struct level *levels, size_t end, const struct levels_c
     double least = INFINITY;
     for (size_t i = 0; i < end; i++) {
         double part = (double)levels[i].edge_bytes / (double)cache->size_bytes;
-        double distance = fabs(log(part));
+        double distance = distance_to(&levels[i], cache);
         if (part < EDGE_LEAST_PART || part > EDGE_MOST_PART || distance >= least)
             continue;
         nearest = &levels[i];
         least = distance;
     }
-    if (nearest != NULL)
+    if (nearest != NULL && (nearest->cache == NULL || least < distance_to(nearest, nearest->cache)))
         nearest->cache = cache;
 }
 

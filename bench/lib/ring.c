@@ -55,7 +55,7 @@ static bool join_groups(uint32_t *next, size_t groups, size_t group_slots, uint6
     permute(next_group, groups, 0, seed);
     for (size_t group = 0; group < groups; group++) {
         size_t first = group * group_slots, last = first;
-        while (next[last] != first)
+        while (next[last] != first) /* within the group, which may be shorter if it is the last */
             last++;
         next[last] = (uint32_t)(next_group[group] * group_slots);
     }
@@ -74,8 +74,10 @@ static uint32_t *order_slots(size_t slots, size_t group_slots, bool in_order, ui
         return next;
     }
     for (size_t first = 0; first < slots; first += group_slots)
-        permute(next + first, group_slots, first, &seed);
-    if (group_slots < slots && !join_groups(next, slots / group_slots, group_slots, &seed)) {
+        permute(next + first, slots - first < group_slots ? slots - first : group_slots, first,
+                &seed);
+    size_t groups = (slots + group_slots - 1) / group_slots;
+    if (groups > 1 && !join_groups(next, groups, group_slots, &seed)) {
         free(next);
         return NULL;
     }
@@ -116,7 +118,7 @@ int ring_lay(struct ring *ring, void *memory, size_t size_bytes, const struct ri
     size_t group_slots = group_bytes / shape->slot_bytes;
     if (group_slots == 0)
         return EINVAL;
-    size_t slots = size_bytes / shape->slot_bytes / group_slots * group_slots;
+    size_t slots = size_bytes / shape->slot_bytes;
     if (slots < 2 || slots > UINT32_MAX)
         return EINVAL;
     size_t laps = shape->slot_bytes / RING_LINE_BYTES;

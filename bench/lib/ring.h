@@ -50,7 +50,7 @@ struct ring {
 };
 
 /* Lays one ring over the whole of memory, which is aligned to a slot; less than a slot at its end
- * stays unused, and so does the rest of a group if there are several. A lap's order is a random
+ * stays unused, and the last group may be shorter. A lap's order is a random
  * cyclic permutation, of groups and of each group's slots: S. Sattolo, "An algorithm to generate a
  * random cyclic permutation", Information Processing Letters 22 (1986). Each page is first touched
  * here, in rising order of addresses. Returns 0 or an errno: EINVAL for fewer than 2 or more than

@@ -33,7 +33,7 @@ struct watch {
     double ticks_per_ns; /* 0: there is no counter to compare with */
 };
 
-/* Compares the counter with the clock for some 5 ms. */
+/* Compares the counter with the clock for some 10 ms; a counter that is not even is not used. */
 void watch_calibrate(struct watch *watch);
 
 void watch_read(struct watch_reading *reading);

@@ -222,9 +222,11 @@ static struct ring lay(const struct ring_shape *shape, size_t size_bytes) {
 
 static void every_shape_is_one_ring_over_every_line(void **state) {
     static const struct ring_shape shapes[] = {
-        {64, false, 0},     {256, false, 0},       {4096, false, 0},  {65536, false, 0},
-        {64, true, 0},      {256, true, 0},        {4096, true, 0},   {65536, true, 0},
-        {256, false, 4096}, {256, false, 1 << 18}, {64, false, 4096}, {256, false, 256},
+        {64, false, 0},        {256, false, 0},         {4096, false, 0},
+        {65536, false, 0},     {64, true, 0},           {256, true, 0},
+        {4096, true, 0},       {65536, true, 0},        {256, false, 4096},
+        {256, false, 1 << 18}, {64, false, 4096},       {256, false, 256},
+        {256, false, 768},     {256, false, 700 << 10}, {64, false, (1 << 20) - 64},
     };
     const size_t size_bytes = 1 << 20;
     (void)state;
