@@ -73,6 +73,7 @@ static const struct session_program latency = {
     .size_max_bytes = RING_MAX_BYTES,
     .size_default_bytes = (uint64_t)256 << 20,
     .arrays = 1,
+    .checks_room = true,
     .fillable = true,
     .own_options = own_options,
     .own_option_count = sizeof own_options / sizeof own_options[0],
@@ -84,6 +85,8 @@ struct results {
     struct series *series;
     struct placement_verdict *placements; /* of each */
     char (*variants)[VARIANT_TEXT];       /* of each */
+    char (*proofs)[SESSION_PROOF_TEXT];   /* of each */
+    char (*pages)[SESSION_PROOF_TEXT];    /* of each, by node */
     size_t count;
     struct placement_verdict placement; /* the worst of all */
 };
@@ -94,10 +97,20 @@ static bool refuse(const struct session *session, const char *option,
     return false;
 }
 
+/* Whether to measure twice the size, since nothing else tells a cache from memory. */
+static bool is_by_twice(const struct session *session) {
+    return options.twice.given ||
+           (!options.curve.given && topology_cache_bytes(session->topology) == 0);
+}
+
 /* Reads the options into what to measure; false with one line said. */
 static bool make_plan(const struct session *session, struct plan *plan) {
     if (options.prefetchers.given && strcmp(options.prefetchers.text, "off") != 0)
         return refuse(session, "prefetchers", &options.prefetchers, "off is");
+    if (options.prefetchers.given && session->fill_cpu.given) {
+        session_say(session, "--prefetchers off goes not with --fill-cpu");
+        return false;
+    }
     if (options.curve.given &&
         (options.group.given || options.stride.given || options.twice.given)) {
         session_say(session, "--curve goes with neither --group, --stride nor --twice");
@@ -117,6 +130,16 @@ static bool make_plan(const struct session *session, struct plan *plan) {
     if (options.curve.given)
         plan_add_curve(plan, session->size.value);
     plan_complete(plan, session->size.value);
+    for (size_t i = 0; i < plan->setting_count; i++) {
+        const struct setting *setting = &plan->settings[i];
+        if ((setting->size_bytes << is_by_twice(session)) / setting->shape.slot_bytes <= UINT32_MAX)
+            continue;
+        session_say(session,
+                    "--size: at most 2^32 - 1 slots of %zu bytes have a number; a smaller "
+                    "size, or a larger --stride, is accepted",
+                    setting->shape.slot_bytes);
+        return false;
+    }
     return true;
 }
 
@@ -130,6 +153,10 @@ struct blocks {
 static void describe_mapped(struct session *session) {
     struct memory_source *source = &session->source;
     int node = source->by_libnuma ? source->node : session_current_node();
+    /* numactl's policy holds for what is mapped here too. */
+    int task_node = memory_task_node();
+    if (!source->by_libnuma && task_node != MEMORY_NO_POLICY)
+        node = task_node == MEMORY_SEVERAL_NODES ? -1 : task_node;
     snprintf(source->allocator, sizeof source->allocator, "mmap");
     snprintf(source->policy, sizeof source->policy, source->by_libnuma ? "bind:%d" : "none", node);
     source->node = node;
@@ -206,6 +233,8 @@ static struct series *add_figure(struct results *results, const struct setting *
     struct series *series = add_series(results, variant);
     series->size_bytes = setting->size_bytes;
     series->placement = &results->placements[results->count - 1];
+    series->proof = results->proofs[results->count - 1];
+    series->pages_on_nodes = results->pages[results->count - 1];
     if (field->kind != PAGE_KINDS)
         series->pages = pages_found(field->kind, field->memory, field->size_bytes);
     return series;
@@ -226,85 +255,110 @@ static bool lay(struct session *session, const struct plan *plan, const struct b
     return true;
 }
 
-/* Says what is known of the first ring without measuring more. */
-static void prove_size(struct session *session, const struct ring *ring) {
+/* Says what is known of a ring without measuring more. */
+static void prove_ring(const struct session *session, const struct ring *ring,
+                       char proof[SESSION_PROOF_TEXT]) {
     uint64_t cache_bytes = topology_cache_bytes(session->topology);
     char cache[UNITS_SIZE_TEXT];
-    if (options.curve.given) {
-        snprintf(session->proof, sizeof session->proof, "every size is one ring, each line once");
-        return;
-    }
-    int length = snprintf(session->proof, sizeof session->proof,
-                          "one ring, each of its %zu lines once", ring->lines);
-    if (cache_bytes == 0)
-        return;
-    snprintf(session->proof + length, sizeof session->proof - (size_t)length,
-             "; %.3g x all last-level caches (%s)", (double)ring->size_bytes / (double)cache_bytes,
-             units_format_size(cache_bytes, cache));
+    int length =
+        snprintf(proof, SESSION_PROOF_TEXT, "one ring, each of its %zu lines once", ring->lines);
+    if (cache_bytes > 0)
+        snprintf(proof + length, SESSION_PROOF_TEXT - (size_t)length,
+                 "; %.3g x all last-level caches (%s)",
+                 (double)ring->lines * RING_LINE_BYTES / (double)cache_bytes,
+                 units_format_size(cache_bytes, cache));
 }
 
-/* Measures a setting with every number of chains on every kind of pages. */
+/* Measures every number of chains on one kind of pages. */
+static bool measure_field(struct session *session, const struct plan *plan,
+                          const struct setting *setting, struct chase_field *field,
+                          struct results *results) {
+    struct chase_figure figures[RING_STARTS];
+    size_t first = results->count;
+    for (size_t k = 0; k < plan->chain_count; k++)
+        figures[k] =
+            (struct chase_figure){.field = field,
+                                  .chains = plan->chains[k],
+                                  .series = add_figure(results, setting, plan->chains[k], field)};
+    chase_measure(session, figures, plan->chain_count);
+    if (!chase_is_on_ring(figures, plan->chain_count)) {
+        session_fail(session, setting->variant, "the walk left the ring");
+        return false;
+    }
+    struct placement_tally after = ask(session, field);
+    struct placement_verdict placement = session_judge(session, &field->before, &after);
+    results->placement = first == 0 ? placement : placement_worse(results->placement, placement);
+    for (size_t i = first; i < results->count; i++) {
+        results->placements[i] = placement;
+        prove_ring(session, &field->ring, results->proofs[i]);
+        snprintf(results->pages[i], SESSION_PROOF_TEXT, "%s", session->pages_on_nodes);
+    }
+    return true;
+}
+
+/* Measures a setting with every number of chains on every kind of pages, one kind after the other:
+ * in turns, each sample would begin in the other's caches. */
 static bool measure_setting(struct session *session, const struct plan *plan,
                             const struct blocks *blocks, const struct setting *setting,
                             struct results *results) {
     struct chase_field fields[PAGE_KINDS];
-    struct chase_figure figures[FIGURES_MAX];
-    size_t count = 0, first = results->count;
     if (!lay(session, plan, blocks, setting, fields))
         return false;
-    if (session->proof[0] == '\0')
-        prove_size(session, &fields[0].ring);
-    for (size_t i = 0; i < plan->kind_count; i++) {
-        for (size_t k = 0; k < plan->chain_count; k++)
-            figures[count++] = (struct chase_figure){
-                .field = &fields[i],
-                .chains = plan->chains[k],
-                .series = add_figure(results, setting, plan->chains[k], &fields[i])};
-        chase_measure(session, &figures[count - plan->chain_count], plan->chain_count);
-    }
-    if (!chase_is_on_ring(figures, count)) {
-        session_fail(session, setting->variant, "the walk left the ring");
-        return false;
-    }
-    for (size_t i = 0; i < plan->kind_count; i++) {
-        struct placement_tally after = ask(session, &fields[i]);
-        fields[i].placement = session_judge(session, &fields[i].before, &after);
-    }
-    for (size_t i = 0; i < count; i++) {
-        results->placements[first + i] = figures[i].field->placement;
-        results->placement = first + i == 0
-                                 ? figures[i].field->placement
-                                 : placement_worse(results->placement, figures[i].field->placement);
-    }
+    for (size_t i = 0; i < plan->kind_count; i++)
+        if (!measure_field(session, plan, setting, &fields[i], results))
+            return false;
     return true;
 }
 
 /* More than this and the figure is not of memory alone. */
 #define TWICE_MOST 1.1
 
+static bool allocate(struct results *results, size_t capacity) {
+    *results = (struct results){
+        .series = calloc(capacity, sizeof *results->series),
+        .placements = calloc(capacity, sizeof *results->placements),
+        .variants = calloc(capacity, sizeof *results->variants),
+        .proofs = calloc(capacity, sizeof *results->proofs),
+        .pages = calloc(capacity, sizeof *results->pages),
+    };
+    return results->series != NULL && results->placements != NULL && results->variants != NULL &&
+           results->proofs != NULL && results->pages != NULL;
+}
+
+static void release(struct results *results) {
+    for (size_t i = 0; i < results->count; i++)
+        series_free(&results->series[i]);
+    free(results->series);
+    free(results->placements);
+    free(results->variants);
+    free(results->proofs);
+    free(results->pages);
+}
+
 /* Measures twice the size of the first setting, and compares. */
 static bool prove_by_twice(struct session *session, const struct plan *plan,
                            const struct blocks *blocks, const struct results *results) {
-    static struct results beside;
-    static struct series series[FIGURES_MAX];
-    static struct placement_verdict placements[FIGURES_MAX];
-    static char variants[FIGURES_MAX][VARIANT_TEXT];
+    struct results beside;
     struct setting twice = plan->settings[0];
     twice.size_bytes *= 2;
-    beside = (struct results){.series = series, .placements = placements, .variants = variants};
-    if (!measure_setting(session, plan, blocks, &twice, &beside))
-        return false;
-    series_settle(&series[0]);
-    series_settle(&results->series[0]);
-    double ratio = series_summary(&series[0]).median / series_summary(&results->series[0]).median;
-    size_t length = strlen(session->proof);
-    snprintf(session->proof + length, sizeof session->proof - length,
-             "; twice the size takes %.3g x as long", ratio);
-    if (ratio > TWICE_MOST && session->cached[0] == '\0')
-        snprintf(session->cached, sizeof session->cached,
-                 "in twice the memory a load takes %.3g x as long: caches hold part of this",
-                 ratio);
-    return true;
+    bool measured =
+        allocate(&beside, FIGURES_MAX) && measure_setting(session, plan, blocks, &twice, &beside);
+    if (measured) {
+        series_settle(&beside.series[0]);
+        series_settle(&results->series[0]);
+        double ratio =
+            series_summary(&beside.series[0]).median / series_summary(&results->series[0]).median;
+        char *proof = results->proofs[0];
+        size_t length = strlen(proof);
+        snprintf(proof + length, SESSION_PROOF_TEXT - length,
+                 "; twice the size takes %.3g x as long", ratio);
+        if (ratio > TWICE_MOST && session->cached[0] == '\0')
+            snprintf(session->cached, sizeof session->cached,
+                     "in twice the memory a load takes %.3g x as long: caches hold part of this",
+                     ratio);
+    }
+    release(&beside);
+    return measured;
 }
 
 /* The CPU's data caches, as the system knows them. */
@@ -332,45 +386,63 @@ static size_t find_levels(const struct session *session, const struct series *se
     return levels_find(points, point_count, caches, known_caches(session, caches), levels);
 }
 
-/* Adds a series of one figure that follows from others. */
-static void add_derived(struct results *results, const char *variant, const char *metric,
-                        double value, uint64_t size_bytes) {
+/* Adds a figure that follows from others, with the labels of one of them. */
+static struct series *add_derived(struct results *results, const struct series *like,
+                                  const char *metric, double value, bool doubtful) {
     if (!(value > 0))
-        return;
-    struct series *series = add_series(results, variant);
+        return NULL;
+    struct series *series = add_series(results, like->variant);
     series->metric = metric;
-    series->pages = results->series[0].pages;
-    series->size_bytes = size_bytes;
+    series->pages = like->pages;
+    series->size_bytes = like->size_bytes;
+    series->derived = true;
+    series->doubtful = doubtful;
     series_add(series, &(struct sample){.value = value, .started_at = time(NULL)});
+    return series;
 }
 
 static void add_levels(const struct session *session, struct results *results) {
     struct level levels[LEVELS_MAX];
-    size_t figures = results->count;
+    size_t figures = results->count, a_size = 1; /* series that each size has */
+    while (a_size < figures && results->series[a_size].size_bytes == results->series[0].size_bytes)
+        a_size++;
     size_t count = find_levels(session, results->series, figures, levels);
-    for (size_t i = 0; i < count; i++)
-        add_derived(results, levels[i].name, "level_latency", levels[i].latency_ns,
-                    levels[i].edge_bytes > 0 ? levels[i].edge_bytes : session->size.value);
+    for (size_t i = 0; i < count; i++) {
+        bool doubtful = false;
+        for (size_t k = levels[i].first; k <= levels[i].last; k++)
+            doubtful = doubtful || !session_knows_well(session, &results->series[k * a_size]);
+        struct series like = results->series[levels[i].last * a_size];
+        like.variant = levels[i].name;
+        like.size_bytes = levels[i].edge_bytes > 0 ? levels[i].edge_bytes
+                                                   : results->series[figures - 1].size_bytes;
+        add_derived(results, &like, "level_latency", levels[i].latency_ns, doubtful);
+    }
 }
 
 /* What translation costs: a load on base pages less that on the largest pages beside it. */
-static void add_page_walk(const struct plan *plan, struct results *results) {
+static void add_page_walk(const struct session *session, const struct plan *plan,
+                          struct results *results) {
     size_t figures = results->count, kinds = plan->kind_count, chains = plan->chain_count;
     if (plan->kinds[0] == PAGE_KINDS)
         return;
     for (size_t first = 0; first < figures; first += kinds * chains) {
         const struct series *base = NULL, *largest = NULL;
+        size_t largest_bytes = 0;
         for (size_t i = 0; i < kinds; i++) {
             const struct series *series = &results->series[first + i * chains];
-            if (plan->kinds[i] == PAGE_BASE)
+            if (plan->kinds[i] == PAGE_BASE) {
                 base = series;
-            else if (strcmp(series->pages, page_kind_name(plan->kinds[i])) == 0)
+            } else if (page_kind_bytes(plan->kinds[i]) > largest_bytes &&
+                       strcmp(series->pages, page_kind_name(plan->kinds[i])) == 0) {
                 largest = series;
+                largest_bytes = page_kind_bytes(plan->kinds[i]);
+            }
         }
-        if (base == NULL || largest == NULL)
-            continue;
-        add_derived(results, base->variant, "page_walk",
-                    series_summary(base).median - series_summary(largest).median, base->size_bytes);
+        if (base != NULL && largest != NULL)
+            add_derived(results, base, "page_walk",
+                        series_summary(base).median - series_summary(largest).median,
+                        !session_knows_well(session, base) ||
+                            !session_knows_well(session, largest));
     }
 }
 
@@ -388,12 +460,17 @@ static void print_curve(const struct session *session, const struct series *seri
     struct level levels[LEVELS_MAX];
     size_t figures = 0;
     char size[UNITS_SIZE_TEXT], interval[SESSION_INTERVAL_TEXT], figure[UNITS_FIGURE_TEXT];
+    bool several = count > 1 && series[1].size_bytes == series[0].size_bytes;
     printf("%-8s %10s %21s %9s\n", "size", "ns", "95 % interval", "samples");
     for (; figures < count && series[figures].metric == NULL; figures++) {
         struct stats_summary summary = series_summary(&series[figures]);
-        printf("%-8s %10s %21s %9zu\n", round_size(series[figures].size_bytes, size),
+        printf("%-8s %10s %21s %9zu", round_size(series[figures].size_bytes, size),
                units_format_figure(summary.median, figure), session_interval(&summary, interval),
                summary.samples);
+        if (several)
+            printf("  %s %s", series[figures].variant,
+                   series[figures].pages != NULL ? series[figures].pages : "");
+        printf("\n");
     }
     size_t found = find_levels(session, series, figures, levels);
     printf("levels found: flat within 5 %% from size to size\n");
@@ -422,6 +499,18 @@ static void print_rows(const struct session *session, const struct series *serie
                units_format_figure(series[i].taken[0].value, figure));
 }
 
+/* The head of the table's proof: of all figures together, or of the only one. */
+static void prove_all(struct session *session, const struct plan *plan,
+                      const struct results *results) {
+    if (options.curve.given)
+        snprintf(session->proof, sizeof session->proof, "every size is one ring, each line once");
+    else if (plan->setting_count > 1)
+        snprintf(session->proof, sizeof session->proof, "every figure's memory is %s",
+                 results->proofs[0]);
+    else
+        snprintf(session->proof, sizeof session->proof, "%s", results->proofs[0]);
+}
+
 /* Measures all of the plan. Returns the exit status. */
 static int measure(struct session *session, const struct plan *plan, const struct blocks *blocks,
                    bool by_twice, struct results *results) {
@@ -436,12 +525,13 @@ static int measure(struct session *session, const struct plan *plan, const struc
             return SESSION_NOT_MEASURED;
     if (by_twice && !prove_by_twice(session, plan, blocks, results))
         return SESSION_NOT_MEASURED;
+    prove_all(session, plan, results);
     for (size_t i = 0; i < results->count; i++)
         series_settle(&results->series[i]);
     if (options.curve.given)
         add_levels(session, results);
     else
-        add_page_walk(plan, results);
+        add_page_walk(session, plan, results);
     return session_report(session, results->series, results->count, results->placement);
 }
 
@@ -449,25 +539,18 @@ static int measure(struct session *session, const struct plan *plan, const struc
 static int run(struct session *session, const struct plan *plan) {
     size_t capacity = plan->setting_count * plan->chain_count * plan->kind_count +
                       plan->setting_count + LEVELS_MAX;
-    struct results results = {
-        .series = calloc(capacity, sizeof *results.series),
-        .placements = calloc(capacity, sizeof *results.placements),
-        .variants = calloc(capacity, sizeof *results.variants),
-    };
-    bool by_twice = options.twice.given ||
-                    (!options.curve.given && topology_cache_bytes(session->topology) == 0);
+    struct results results;
+    bool by_twice = is_by_twice(session);
     struct blocks blocks = {.size_bytes = session->size.value << by_twice};
     int status = SESSION_NOT_MEASURED;
-    if (results.series == NULL || results.placements == NULL || results.variants == NULL)
+    if (!session_check_room(session, plan->kind_count * blocks.size_bytes, &status))
+        return status;
+    if (!allocate(&results, capacity))
         session_say(session, "no memory for %zu figures", capacity);
     else if (get_memory(session, plan, &blocks))
         status = measure(session, plan, &blocks, by_twice, &results);
     free_memory(session, plan, &blocks);
-    for (size_t i = 0; i < results.count; i++)
-        series_free(&results.series[i]);
-    free(results.series);
-    free(results.placements);
-    free(results.variants);
+    release(&results);
     return status;
 }
 

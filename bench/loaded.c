@@ -77,6 +77,7 @@ static const struct session_program loaded = {
     .size_max_bytes = RING_MAX_BYTES,
     .size_default_bytes = (uint64_t)256 << 20,
     .arrays = BLOCKS,
+    .checks_room = true,
     .own_options = own_options,
     .own_option_count = sizeof own_options / sizeof own_options[0],
     .print_rows = print_rows,
@@ -351,6 +352,12 @@ static int measure_matrix(struct session *session, hwloc_const_bitmap_t cpus,
     return status;
 }
 
+/* The matrix looks at every node itself. */
+static bool has_room(const struct session *session, int *status) {
+    uint64_t blocks = aggressor_memory_option.given ? 1 : BLOCKS;
+    return matrix_option.given || session_check_room(session, blocks * session->size.value, status);
+}
+
 int main(int argc, char **argv) {
     struct session session;
     struct loading_plan plan;
@@ -360,7 +367,8 @@ int main(int argc, char **argv) {
     hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
     if (!read_mix(&session, &plan)) {
         status = SESSION_BAD_USAGE;
-    } else if (check_memory(&session, &status) && choose_aggressors(&session, cpus, &status)) {
+    } else if (has_room(&session, &status) && check_memory(&session, &status) &&
+               choose_aggressors(&session, cpus, &status)) {
         if (!matrix_option.given)
             session.threads.value = 1 + (uint64_t)hwloc_bitmap_weight(cpus);
         status = matrix_option.given ? measure_matrix(&session, cpus, &plan)

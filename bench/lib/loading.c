@@ -328,6 +328,7 @@ bool loading_knee(struct loading_figure figures[LOADING_STEPS], struct series *k
     knee->variant = "x1.5";
     knee->metric = "knee";
     knee->unit = "GB/s";
+    knee->derived = true;
     series_add(knee, &sample);
     return true;
 }

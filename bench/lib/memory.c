@@ -96,10 +96,17 @@ static void expect_policy(struct memory_source *source, const struct memory_fact
 
 /* For memory that the allocator leaves where the kernel puts it. */
 static void follow_task_policy(struct memory_source *source, const struct memory_facts *facts) {
-    if (facts->task_node == MEMORY_NO_POLICY)
-        source->first_touch = true;
-    else
+    bool bare = facts->all_nodes != NULL && facts->cpu_node >= 0 &&
+                facts->cpu_node < PLACEMENT_NODES &&
+                placement_expected_nodes(facts->all_nodes) > 0 &&
+                facts->all_nodes->weights[facts->cpu_node] == 0;
+    if (facts->task_node != MEMORY_NO_POLICY) {
         expect_node(source, facts->task_node);
+        return;
+    }
+    source->first_touch = true;
+    if (bare) /* the node has CPUs only: the kernel chooses another */
+        expect_node(source, -1);
 }
 
 void memory_describe(struct memory_source *source, const struct memory_facts *facts) {

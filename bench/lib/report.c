@@ -13,9 +13,14 @@
 #include "stats.h"
 #include "units.h"
 
-/* How far an interval may reach before the figure is called noisy. */
 static bool is_noisy(const struct session *session, const struct stats_summary *summary) {
     return summary->has_interval && stats_spread(summary) > session->precision.fraction;
+}
+
+bool session_knows_well(const struct session *session, const struct series *series) {
+    struct stats_summary summary = series_summary(series);
+    return summary.has_interval && !is_noisy(session, &summary) &&
+           strcmp(series_stopped_by(series, 0), "disturbed") != 0;
 }
 
 /* What a reader has to know of all samples of a series, the worst first. */
@@ -32,12 +37,15 @@ static const char *series_status(const struct session *session, const struct ser
         *reason = cached;
         return "cached";
     }
-    if (is_noisy(session, summary) || strcmp(series_stopped_by(series, 0), "disturbed") == 0) {
-        *reason = is_noisy(session, summary) ? "the interval is wider than asked for"
-                                             : "too few undisturbed samples: marked ones count";
-        return "noisy";
-    }
-    return "ok";
+    if (series->doubtful)
+        *reason = "figures that it follows from are noisy";
+    else if (is_noisy(session, summary))
+        *reason = "the interval is wider than asked for";
+    else if (strcmp(series_stopped_by(series, 0), "disturbed") == 0)
+        *reason = "too few undisturbed samples: marked ones count";
+    else if (!series->derived && !summary->has_interval)
+        *reason = "fewer than 6 samples have no interval";
+    return **reason != '\0' ? "noisy" : "ok";
 }
 
 static struct placement_verdict placement_of(const struct series *series,
@@ -105,7 +113,13 @@ static void set_labels(struct samples_row *row, const struct series *series) {
 
 static void print_series(const struct session *session, const struct series *series,
                          struct samples_row row, struct placement_verdict placement) {
+    char proof[SESSION_PROOF_TEXT + SESSION_PAGES_TEXT];
     set_labels(&row, series);
+    if (session->huge_pages[0] != '\0' && series->pages == NULL) {
+        snprintf(proof, sizeof proof, "%s%s%s", row.proof, *row.proof != '\0' ? "; " : "",
+                 session->huge_pages);
+        row.proof = proof;
+    }
     row.placement = placement_of(series, placement);
     if (series->failed != NULL) {
         row.started_at = time(NULL);
@@ -202,6 +216,8 @@ static void print_placement(const struct session *session, struct placement_verd
     if (placement.status != PLACEMENT_UNVERIFIED)
         printf(" (%.2f %% of pages; %s)", 100 * placement.fraction, session->pages_on_nodes);
     printf("\n");
+    if (session->huge_pages[0] != '\0')
+        printf("pages: %s\n", session->huge_pages);
     if (session->proof[0] != '\0')
         printf("proof: %s\n", session->proof);
 }

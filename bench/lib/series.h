@@ -45,6 +45,9 @@ struct series {
     const struct placement_verdict *placement;
     const char *proof;  /* what was checked of this series alone */
     const char *cached; /* why the figure is of caches, not of memory */
+    /* Follows from other series, so one sample is all there is: no interval is expected. */
+    bool derived;
+    bool doubtful;      /* one of those others is not known as well as asked for */
     const char *failed; /* why there is no sample; the report then has a row that says so */
 
     size_t count, capacity;

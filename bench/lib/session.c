@@ -301,8 +301,18 @@ static bool choose_memory(struct session *session, int *status) {
     return true;
 }
 
-/* The default is 4 x the last-level caches, STREAM's rule, so that few loads hit them. A node that
- * cannot hold it all would get the process killed, not an error. */
+bool session_check_room(const struct session *session, uint64_t wanted_bytes, int *status) {
+    int node = session->source.node;
+    uint64_t node_bytes = node >= 0 ? topology_node_bytes(session->topology, (unsigned)node) : 0;
+    if (node_bytes == 0 || wanted_bytes <= node_bytes)
+        return true;
+    char line[256], want[UNITS_SIZE_TEXT];
+    snprintf(line, sizeof line, "%s are wanted, but node %d has %" PRIu64 "M in all; see --size",
+             units_format_size(wanted_bytes, want), node, node_bytes >> 20);
+    return refuse(session, status, SESSION_NOT_MEASURED, line);
+}
+
+/* The default is 4 x the last-level caches, STREAM's rule, so that few loads hit them. */
 static bool choose_size(struct session *session, int *status) {
     if (session->program->sizeless)
         return true;
@@ -321,15 +331,8 @@ static bool choose_size(struct session *session, int *status) {
                  units_format_size(cache_bytes, cache),
                  100 * (double)held_bytes / (double)session->size.value);
     }
-    int node = session->source.node;
-    uint64_t node_bytes = node >= 0 ? topology_node_bytes(session->topology, (unsigned)node) : 0;
-    uint64_t wanted = session->size.value * session->program->arrays;
-    if (node_bytes == 0 || wanted <= node_bytes)
-        return true;
-    char line[256], want[UNITS_SIZE_TEXT];
-    snprintf(line, sizeof line, "%s are wanted, but node %d has %" PRIu64 "M in all; see --size",
-             units_format_size(wanted, want), node, node_bytes >> 20);
-    return refuse(session, status, SESSION_NOT_MEASURED, line);
+    return session->program->checks_room ||
+           session_check_room(session, session->size.value * session->program->arrays, status);
 }
 
 bool session_start(struct session *session, const struct session_program *program, int argc,
@@ -367,16 +370,21 @@ void session_look_at_pages(struct session *session, void *const *blocks, size_t 
                            size_t block_bytes) {
     char *pages = session->source.pages;
     struct pages_tally tally = {0};
-    if (strcmp(pages, "default") == 0)
-        return;
+    bool unasked = strcmp(pages, "default") == 0;
+    const char *asked = unasked ? "thp" : pages;
     FILE *smaps = fopen("/proc/self/smaps", "re");
     bool told = smaps != NULL;
     for (size_t i = 0; i < count && told; i++)
-        told = pages_add(smaps, (uintptr_t)blocks[i], block_bytes, pages, &tally);
+        told = pages_add(smaps, (uintptr_t)blocks[i], block_bytes, asked, &tally);
     if (smaps != NULL)
         fclose(smaps);
-    const char *in_force = pages_in_force(&tally, pages);
-    if (!told) {
+    const char *in_force = pages_in_force(&tally, asked);
+    if (unasked) {
+        if (told && tally.in_force > 0)
+            snprintf(session->huge_pages, sizeof session->huge_pages,
+                     "%.3g %% in transparent huge pages",
+                     100 * (double)tally.in_force / (double)tally.bytes);
+    } else if (!told) {
         session_say(session, "warning: whether pages are %s is not known: no /proc/self/smaps",
                     pages);
     } else if (strcmp(in_force, pages) != 0) {

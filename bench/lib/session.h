@@ -18,6 +18,7 @@ enum { SESSION_MEASURED = 0, SESSION_NOT_MEASURED = 1, SESSION_BAD_USAGE = 2 };
 
 /* Room for a proof in words; a longer one is cut. */
 #define SESSION_PROOF_TEXT 160
+#define SESSION_PAGES_TEXT 64
 
 struct session;
 
@@ -30,6 +31,7 @@ struct session_program {
     uint64_t size_min_bytes, size_max_bytes;
     uint64_t size_default_bytes; /* raised to 4 x cache */
     unsigned arrays;             /* blocks of --size that are allocated */
+    bool checks_room;            /* calls session_check_room itself: it allocates otherwise */
     bool threaded;               /* has --threads */
     bool threads_auto;           /* --threads also takes "auto" */
     bool fillable;               /* has --fill-cpu */
@@ -62,6 +64,8 @@ struct session {
     /* Why the figures are of caches, not of memory; empty: they are of memory, or meant to be. */
     char cached[SESSION_PROOF_TEXT];
     char pages_on_nodes[SESSION_PROOF_TEXT]; /* by session_judge */
+    /* How much of "default" pages the kernel made huge; empty: none. */
+    char huge_pages[SESSION_PAGES_TEXT];
 };
 
 /* Reads the options, pins the calling thread to its CPU, or to that of --fill-cpu until
@@ -85,7 +89,7 @@ void session_say(const struct session *session, const char *format, ...)
 int session_current_node(void);
 
 /* Once the blocks are written: notes in the source which pages are in force, and says so if they
- * are not those asked for. */
+ * are not those asked for; of default ones, how many the kernel made huge. */
 void session_look_at_pages(struct session *session, void *const *blocks, size_t count,
                            size_t block_bytes);
 
@@ -103,6 +107,14 @@ uint64_t session_warmup_ns(const struct session *session);
 
 /* True when the series needs no more samples, by the session's options. */
 bool session_enough(const struct session *session, const struct series *series);
+
+/* True when a settled series has an interval as narrow as --precision asks, of undisturbed samples.
+ */
+bool session_knows_well(const struct session *session, const struct series *series);
+
+/* False with one line said, and the exit status set, when the node asked for is too small for so
+ * much in all: the kernel would end the process, not refuse. */
+bool session_check_room(const struct session *session, uint64_t wanted_bytes, int *status);
 
 /* Says on stderr why nothing was measured and, with --csv, writes a row of status failed with that
  * reason. Returns SESSION_NOT_MEASURED. */

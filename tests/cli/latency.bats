@@ -100,7 +100,7 @@ complains() {
     for words in '--chains 0' '--chains 17' '--chains 1,x' '--chains=' '--group 100' '--group 4K,' '--group 0' \
         '--stride 63' '--stride 96' '--stride 128K' '--stride -64' '--pages 4K' '--pages base,base,base,base,base' \
         '--prefetchers on' '--precision 0' '--precision 101' '--precision 1e1' '--precision 1,5' \
-        '--curve --twice' '--curve --stride 64' '--curve=1'; do
+        '--prefetchers off --fill-cpu 0' '--curve --twice' '--curve --stride 64' '--curve=1'; do
         # shellcheck disable=SC2086 # words
         run --separate-stderr bench/latency "${QUICK[@]}" $words
         complains 2
