@@ -13,6 +13,9 @@
 #define DEFAULT_SIZE_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_BATCHES    "1,8,64,512,4096,all"
 
+/* How long the second thread may take to come to run. */
+#define START_PATIENCE_NS 5000000000u
+
 static struct {
     struct option_value from, to, size, pages, calls, batch, no_latency;
 } request = {.size.value = DEFAULT_SIZE_BYTES};
@@ -54,7 +57,7 @@ static const struct session_program migrate = {
         "  latency_during       the same while another CPU has its pages moved back and forth: a\n"
         "                       load that hits a page on its way waits for it. Each in spans of 64\n"
         "                       loads: the median span, with _p99 the 99th of 100 spans, with _mean\n"
-        "                       all loads\n"
+        "                       all loads. Fails when under half of the pages asked for moved\n"
         "The memory is mapped, not malloc's. After each move the kernel is asked for every page; a\n"
         "sample of which over 0.1 % did not arrive has failed. A sample ends after --min-sample-ms\n"
         "even if pages are left; those are not counted. That a move was preempted is not held\n"
@@ -164,7 +167,12 @@ static int start_reader(struct migration_run *run) {
         return error;
     run->has_mover = true;
     run->mover_cpu = cpus[1];
-    crew_do(&run->crew, note_node, run);
+    if (!crew_try(&run->crew, note_node, run, START_PATIENCE_NS)) {
+        session_fail(run->session, "none", "a thread got no time on CPU %u: other programs use it",
+                     cpus[1]);
+        crew_release(&run->crew);
+        exit(SESSION_NOT_MEASURED);
+    }
     return 0;
 }
 

@@ -116,15 +116,13 @@ size_t migration_reserved_bytes(enum page_kind kind) {
     return unused > promised ? (unused - promised) * page_kind_bytes(kind) : 0;
 }
 
-/* With a mask of `count` nodes. Returns 0 or an errno. */
-static int call_mbind(void *start, size_t size_bytes, const int *nodes, size_t count,
-                      unsigned flags) {
+/* Returns 0 or an errno. */
+static int call_mbind(void *start, size_t size_bytes, int mode, int node, unsigned flags) {
     enum { WORD_BITS = 8 * sizeof(unsigned long) };
     unsigned long mask[PLACEMENT_NODES / WORD_BITS] = {0};
-    for (size_t i = 0; i < count; i++)
-        mask[(size_t)nodes[i] / WORD_BITS] |= 1ul << ((size_t)nodes[i] % WORD_BITS);
-    return syscall(SYS_mbind, start, size_bytes, MPOL_BIND, mask,
-                   (unsigned long)PLACEMENT_NODES + 1, flags) == 0
+    mask[(size_t)node / WORD_BITS] |= 1ul << ((size_t)node % WORD_BITS);
+    return syscall(SYS_mbind, start, size_bytes, mode, mask, (unsigned long)PLACEMENT_NODES + 1,
+                   flags) == 0
                ? 0
                : errno;
 }
@@ -133,16 +131,18 @@ static int call_mbind(void *start, size_t size_bytes, const int *nodes, size_t c
 static bool list_pages(struct migration_memory *memory) {
     memory->addresses = malloc(memory->pages * sizeof *memory->addresses);
     memory->status = malloc(memory->pages * sizeof *memory->status);
+    memory->found = malloc(memory->pages * sizeof *memory->found);
     for (size_t i = 0; i < 2; i++)
         memory->targets[i] = malloc(memory->pages * sizeof *memory->targets[i]);
-    if (memory->addresses == NULL || memory->status == NULL || memory->targets[0] == NULL ||
-        memory->targets[1] == NULL)
+    if (memory->addresses == NULL || memory->status == NULL || memory->found == NULL ||
+        memory->targets[0] == NULL || memory->targets[1] == NULL)
         return false;
     for (size_t page = 0; page < memory->pages; page++) {
         memory->addresses[page] = memory->start + page * memory->page_bytes;
         memory->targets[0][page] = memory->nodes[0];
         memory->targets[1][page] = memory->nodes[1];
         memory->status[page] = 0;
+        memory->found[page] = -1;
     }
     return true;
 }
@@ -163,13 +163,10 @@ bool migration_map(struct migration_memory *memory, enum page_kind kind, size_t 
     memory->start = page_kind_map(kind, size_bytes, -1, why);
     if (memory->start == NULL)
         return false;
-    /* Memory with a policy of its own is none that NUMA balancing looks at. Reserved pages are
-     * touched first: with no more of them on those nodes, the policy would have us killed. */
-    if (reserved_bytes == 0)
-        call_mbind(memory->start, size_bytes, nodes, 2, 0);
+    /* Memory with a policy of its own is none that NUMA balancing looks at. Preferred, not bound:
+     * for want of room on a node the kernel would kill us. */
+    call_mbind(memory->start, size_bytes, MPOL_PREFERRED, nodes[0], 0);
     memset(memory->start, 1, size_bytes);
-    if (reserved_bytes > 0)
-        call_mbind(memory->start, size_bytes, nodes, 2, 0);
     if (list_pages(memory))
         return true;
     *why = strerror(ENOMEM);
@@ -181,6 +178,7 @@ void migration_unmap(struct migration_memory *memory) {
     page_kind_unmap(memory->kind, memory->start, memory->pages * memory->page_bytes);
     free(memory->addresses);
     free(memory->status);
+    free(memory->found);
     free(memory->targets[0]);
     free(memory->targets[1]);
 }
@@ -190,7 +188,7 @@ static int move(struct migration_memory *memory, enum migration_call call, size_
                 size_t count, unsigned to) {
     if (call == MIGRATION_MBIND)
         return call_mbind(memory->start + first * memory->page_bytes, count * memory->page_bytes,
-                          &memory->nodes[to], 1, MPOL_MF_MOVE);
+                          MPOL_BIND, memory->nodes[to], MPOL_MF_MOVE);
     /* A positive answer counts pages that stayed; their status says why. */
     return syscall(SYS_move_pages, 0, count, memory->addresses + first, memory->targets[to] + first,
                    memory->status + first, MPOL_MF_MOVE) >= 0
@@ -236,6 +234,20 @@ size_t migration_step(struct migration_shuttle *shuttle, int *error) {
         shuttle->to = 1 - shuttle->to;
     }
     return count;
+}
+
+void migration_look(struct migration_memory *memory, size_t first, size_t count,
+                    struct migration_changes *changes) {
+    bool told = syscall(SYS_move_pages, 0, count, memory->addresses + first, NULL,
+                        memory->status + first, 0) == 0;
+    for (size_t page = first; page < first + count; page++) {
+        int now = told && memory->status[page] >= 0 ? memory->status[page] : -1;
+        if (now < 0 || memory->found[page] < 0)
+            changes->not_known++;
+        else if (now != memory->found[page])
+            changes->moved++;
+        memory->found[page] = now;
+    }
 }
 
 struct migration_arrival migration_ask(const struct migration_memory *memory, size_t count,

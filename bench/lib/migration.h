@@ -53,6 +53,7 @@ struct migration_memory {
     void **addresses;
     int *targets[2]; /* the node of that index, again and again */
     int *status;
+    int *found; /* the node where migration_look last found each; negative: not known */
     enum page_kind kind;
 };
 
@@ -83,6 +84,17 @@ struct migration_shuttle {
  * *error, an errno, when the call is refused. What became of each page is in memory's status
  * (move_pages). */
 size_t migration_step(struct migration_shuttle *shuttle, int *error);
+
+/* What came of pages that calls asked for. */
+struct migration_changes {
+    size_t moved;     /* are on another node than when last looked for */
+    size_t not_known; /* of these the kernel did not say where they are, now or then */
+};
+
+/* Asks where pages [first, first + count) are (move_pages(2) without nodes), and adds to changes
+ * how they differ from the last look at them. Overwrites memory's status. */
+void migration_look(struct migration_memory *memory, size_t first, size_t count,
+                    struct migration_changes *changes);
 
 /* What is where after pages [0, count) were moved. */
 struct migration_arrival {

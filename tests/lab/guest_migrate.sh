@@ -120,6 +120,28 @@ reserved_pages() {
     return $status
 }
 
+# mbind says nothing of pages that it could not move, so a reader meanwhile must not pass for one during a move.
+no_room_meanwhile() {
+    local status=0 pages
+    pages=$(awk '/MemFree/ { print int($4 / 2048) - 8 }' $sysfs/node"$second"/meminfo)
+    pool "$second" "$pages"
+    migrate 0 --size 96M --pages base --calls mbind --batch all --from "$first" --to "$second" || status=1
+    [ "$(grep -c ',latency_during.*of the pages asked for moved meanwhile' $work/rows)" -eq 3 ] || status=1
+    rows 'field("metric") ~ /^latency_during/ {
+            found++
+            if (field("value") != "" || field("placement") == "verified") bad = 1
+        }
+        END { exit bad || found != 3 }' || status=1
+    pool "$second" 0
+    return $status
+}
+
+# Of the pages that the calls asked for under the reader, most moved, and that is what the proof says.
+moved_meanwhile() {
+    migrate 0 --size 1M --pages base --batch 64 --from "$first" --to "$second" && arrived &&
+        [ "$(grep -c 'latency_during,.*; [1-9][0-9]* of [1-9][0-9]* pages asked for moved meanwhile' $work/rows)" -ge 2 ]
+}
+
 # Nearly all of the second node's memory is taken by a pool: pages cannot get there, and that is what is said.
 no_room() {
     local status=0 pages
@@ -203,6 +225,8 @@ holds "bandwidth and cost are of the same moves" consistent "$(getconf PAGESIZE)
 holds "huge pages arrive whole" stayed_huge
 holds "bandwidth and cost count a huge page as one" consistent "$(cat /sys/kernel/mm/transparent_hugepage/hpage_pmd_size)"
 holds "reserved pages arrive, and go back to their pool" reserved_pages
+holds "latency during a move in which hardly a page moved is no figure" no_room_meanwhile
+holds "latency during a move says how many of the pages asked for moved" moved_meanwhile
 holds "pages without room on their node fail, and are no figure" no_room
 holds "without transparent huge pages those are left out" no_huge_pages
 holds "a kernel that refuses is named in one line" refused

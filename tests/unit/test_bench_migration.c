@@ -180,6 +180,42 @@ static void a_page_that_stays_behind_is_told_with_its_reason(void **state) {
     migration_unmap(&memory);
 }
 
+static void a_look_counts_pages_that_were_elsewhere_at_the_last(void **state) {
+    (void)state;
+    struct migration_memory memory = ten_pages(own_node());
+    struct migration_changes changes = {0};
+    migration_look(&memory, 0, 10, &changes);
+    assert_int_equal(changes.moved, 0);
+    assert_int_equal(changes.not_known, 10); /* nobody has looked before */
+    changes = (struct migration_changes){0};
+    migration_look(&memory, 0, 10, &changes);
+    assert_int_equal(changes.moved + changes.not_known, 0);
+    memory.found[3] = memory.found[9] = 1023;
+    migration_look(&memory, 0, 9, &changes);
+    assert_int_equal(changes.moved, 1);
+    migration_look(&memory, 0, 10, &changes);
+    assert_int_equal(changes.moved, 2);
+    assert_int_equal(changes.not_known, 0);
+    migration_unmap(&memory);
+}
+
+static void pages_that_are_there_already_are_asked_for_but_not_moved(void **state) {
+    (void)state;
+    struct migration_memory memory = ten_pages(own_node());
+    struct migration_changes changes = {0};
+    assert_int_equal(migration_bring(&memory, 0), 0);
+    migration_look(&memory, 0, 10, &changes);
+    changes = (struct migration_changes){0};
+    for (int call = 0; call < MIGRATION_CALLS; call++) {
+        struct migration_shuttle shuttle = {&memory, (enum migration_call)call, 10, 1, 0};
+        int error;
+        assert_int_equal(migration_step(&shuttle, &error), 10);
+        migration_look(&memory, 0, 10, &changes);
+    }
+    assert_int_equal(changes.moved + changes.not_known, 0);
+    migration_unmap(&memory);
+}
+
 static void a_node_that_is_not_there_is_an_error(void **state) {
     (void)state;
     struct migration_memory memory = ten_pages(own_node());
@@ -209,6 +245,8 @@ int main(void) {
         cmocka_unit_test(one_step_takes_all),
         cmocka_unit_test(pages_that_are_there_have_arrived),
         cmocka_unit_test(a_page_that_stays_behind_is_told_with_its_reason),
+        cmocka_unit_test(a_look_counts_pages_that_were_elsewhere_at_the_last),
+        cmocka_unit_test(pages_that_are_there_already_are_asked_for_but_not_moved),
         cmocka_unit_test(a_node_that_is_not_there_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,12 +95,45 @@ static void a_reader_alone_notes_spans_for_as_long_as_asked(void **state) {
     assert_non_null(memory);
     assert_int_equal(ring_build(&ring, memory, BYTES, 1), 0);
     struct migration_reader reader = {.at = ring.starts[0], .min_ns = 1000000, .spans = started()};
-    migration_read(&reader, NULL);
+    assert_true(migration_read(&reader, NULL));
     assert_true(reader.spans.count > 0);
     assert_true(reader.spans.total_ns >= reader.min_ns);
-    assert_int_equal(reader.moved, 0);
+    assert_int_equal(reader.asked, 0);
     migration_spans_end(&reader.spans);
     free(memory);
+}
+
+/* Of a mover that has come to `met` of the meetings before and after the work, and does no work. */
+static bool read_without_mover(size_t met) {
+    enum { BYTES = 64 * RING_SLOT_BYTES };
+    void *memory = aligned_alloc(RING_SLOT_BYTES, BYTES);
+    struct ring ring;
+    assert_non_null(memory);
+    assert_int_equal(ring_build(&ring, memory, BYTES, 1), 0);
+    struct migration_shuttle shuttle = {0};
+    struct migration_reader reader = {
+        .at = ring.starts[0],
+        .min_ns = 1,
+        .spans = started(),
+        .shuttle = &shuttle,
+        .patience_ns = 1000000,
+    };
+    struct crew crew = {.size = 2, .met = met};
+    bool read = migration_read(&reader, &crew);
+    assert_int_equal(reader.spans.count, 0);
+    migration_spans_end(&reader.spans);
+    free(memory);
+    return read;
+}
+
+static void a_reader_gives_up_on_a_mover_that_never_comes(void **state) {
+    (void)state;
+    assert_false(read_without_mover(0));
+}
+
+static void a_reader_gives_up_on_a_mover_that_never_begins(void **state) {
+    (void)state;
+    assert_false(read_without_mover(1));
 }
 
 static void a_wait_for_a_page_is_no_disturbance(void **state) {
@@ -122,6 +155,8 @@ int main(void) {
         cmocka_unit_test(very_many_spans_keep_their_middle_tail_and_mean),
         cmocka_unit_test(cleared_spans_are_forgotten),
         cmocka_unit_test(a_reader_alone_notes_spans_for_as_long_as_asked),
+        cmocka_unit_test(a_reader_gives_up_on_a_mover_that_never_comes),
+        cmocka_unit_test(a_reader_gives_up_on_a_mover_that_never_begins),
         cmocka_unit_test(a_wait_for_a_page_is_no_disturbance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
