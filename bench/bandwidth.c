@@ -308,7 +308,7 @@ static struct stage *measure(struct session *session, const struct plan *plan, u
         return NULL;
     }
     if (!kernel_team_start(&team, session, threads, plan->size_bytes)) {
-        session_say(session, "%s", team.why);
+        session_fail(session, kernels[plan->figures[0].id].name, "%s", team.why);
         return NULL;
     }
     stage->threads = threads;

@@ -300,8 +300,7 @@ static int measure_in_memory(struct bench *bench) {
     const char *why;
     bench->handover.memory = memory_get(&session->source, bytes, &why);
     if (bench->handover.memory == NULL) {
-        session_say(session, "cannot get memory: %s", why);
-        return SESSION_NOT_MEASURED;
+        return session_fail(session, "cas", "cannot get memory: %s", why);
     }
     bench->pair_count = handover_pairs_list(bench->cpus, &bench->pairs);
     bench->series_count = bench->pair_count * bench->variant_count;

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "pages.h"
+#include "topology.h"
 
 /* Since Linux 5.14; not in older headers. */
 #ifndef MADV_POPULATE_WRITE
@@ -59,6 +60,7 @@ void fault_cost_add(struct fault_cost *cost, const struct fault_cost *other) {
     cost->zero_ns += other->zero_ns;
     cost->free_ns += other->free_ns;
     cost->faults += other->faults;
+    cost->absent += other->absent;
     if (other->disturbed > cost->disturbed)
         cost->disturbed = other->disturbed;
 }
@@ -158,6 +160,20 @@ static void add_members(const struct fault_team *team, struct fault_cost *cost) 
     cost->wall_ns += last_ns - first_ns;
 }
 
+/* How many base pages of the mapping are not there. A touch of each huge page gets all of them,
+ * unless the kernel fell back to the one that was touched. */
+static uint64_t absent_pages(const struct fault_team *team) {
+    size_t base_bytes = page_kind_bytes(PAGE_BASE);
+    size_t pages = team->plan.slice_bytes * team->crew.size / base_bytes;
+    unsigned char *resident = malloc(pages);
+    uint64_t absent = 0;
+    if (resident != NULL && mincore(team->mapping, pages * base_bytes, resident) == 0)
+        for (size_t i = 0; i < pages; i++)
+            absent += (resident[i] & 1) == 0;
+    free(resident);
+    return absent;
+}
+
 /* Gives back what is held, untimed. */
 static void drop(struct fault_team *team) {
     if (team->mapping != NULL)
@@ -194,6 +210,8 @@ bool fault_get(struct fault_team *team, const struct fault_plan *plan, struct fa
             drop(team);
             return false;
         }
+    if (plan->variant->written && plan->kind == PAGE_THP) /* before zeroing fills the holes */
+        cost->absent += absent_pages(team);
     if (plan->variant->written)
         crew_do(&team->crew, zero, team);
     add_members(team, cost);
@@ -204,7 +222,10 @@ static void ask(void *context, size_t number) {
     struct fault_team *team = context;
     struct fault_member *member = &team->members[number];
     struct placement_expected own;
-    placement_expect_node(&own, member->node);
+    /* From a node without memory the kernel takes another's. */
+    bool bare =
+        member->node >= 0 && topology_node_bytes(team->crew.topology, (unsigned)member->node) == 0;
+    placement_expect_node(&own, bare ? -1 : member->node);
     member->placement = (struct placement_tally){0};
     placement_add(&member->placement, member->slice, team->plan.slice_bytes,
                   member->expected != NULL ? member->expected : &own);

@@ -43,6 +43,8 @@ struct fault_cost {
     uint64_t zero_ns;           /* threads', to write the whole pages again */
     uint64_t free_ns;           /* munmap, by one thread; or threads', to free their blocks */
     uint64_t faults;            /* of the threads while they touched */
+    uint64_t absent;            /* base pages that were not there after all had been touched: the
+                                 * kernel gave base pages for huge ones */
     enum disturbance disturbed; /* page faults aside: they are what is measured */
 };
 

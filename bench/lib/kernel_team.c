@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology.h"
+
 /* One a thread, and on lines of its own: it is written between timed runs by all at once. */
 struct kernel_worker {
     struct kernel_slice slice;
@@ -30,7 +32,10 @@ static void ask(void *context, size_t member) {
     const struct memory_source *source = &team->session->source;
     const double *const slices[] = {worker->slice.a, worker->slice.b, worker->slice.c};
     struct placement_expected own;
-    placement_expect_node(&own, worker->node);
+    /* From a node without memory the kernel takes another's. */
+    bool bare = worker->node >= 0 &&
+                topology_node_bytes(team->session->topology, (unsigned)worker->node) == 0;
+    placement_expect_node(&own, bare ? -1 : worker->node);
     worker->placement = (struct placement_tally){0};
     for (size_t i = 0; i < KERNEL_ARRAYS; i++)
         placement_add(&worker->placement, slices[i], worker->slice.lines * KERNEL_LINE_BYTES,

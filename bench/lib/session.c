@@ -95,8 +95,8 @@ static struct option_row threads_row(struct session *session) {
         .help =
             or_auto
                 ? "threads, each pinned to one of the first N CPUs that this process may use\n"
-                  "(default: 1; taskset -c LIST chooses which); auto: 1, 2, 4, ... of them, until\n"
-                  "more bring nothing"
+                  "(default: 1; taskset -c LIST chooses which); auto: 1, 2, 4, ... and all of them,\n"
+                  "then between, for the fewest that are enough"
                 : "threads, each pinned to one of the first N CPUs that this process may use\n"
                   "(default: 1; taskset -c LIST chooses which)",
         .kind = or_auto ? OPTION_COUNT_OR_AUTO : OPTION_COUNT,

@@ -54,6 +54,30 @@ static void each_page_of_a_mapping_faults_once_whichever_way_it_is_touched(void 
     end(&team);
 }
 
+/* One fault a huge page either way: only what is there tells them from base pages. */
+static void base_pages_in_place_of_huge_ones_are_found(void **state) {
+    struct fault_team team;
+    struct fault_cost cost = {0};
+    const char *why;
+    struct fault_plan plan = {&fault_variants[FAULT_WRITE], PAGE_THP, -1,
+                              page_kind_bytes(PAGE_THP)};
+    size_t base_pages = page_kind_bytes(PAGE_THP) / page_kind_bytes(PAGE_BASE);
+    (void)state;
+    start(&team);
+    assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+    bool got = fault_get(&team, &plan, &cost, &why);
+    if (got)
+        fault_give_back(&team, &cost);
+    assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
+    end(&team);
+    if (!got) {
+        print_message("# %s\n", why);
+        skip();
+    }
+    assert_true(fault_cost_is_whole(&cost));
+    assert_int_equal(cost.absent, 2 * (base_pages - 1));
+}
+
 static void blocks_of_malloc_are_touched_where_each_thread_has_its_own(void **state) {
     struct fault_team team;
     struct fault_plan plan = {&fault_variants[FAULT_MALLOC], PAGE_BASE, -1, SLICE_BYTES};
@@ -105,8 +129,8 @@ static void what_cannot_be_mapped_is_said(void **state) {
 }
 
 static void costs_add_up_and_the_worst_disturbance_stays(void **state) {
-    struct fault_cost cost = {1, 2, 3, 4, 5, 6, 7, DISTURBED_MOVED};
-    const struct fault_cost other = {10, 20, 30, 40, 50, 60, 70, DISTURBED_PREEMPTED};
+    struct fault_cost cost = {1, 2, 3, 4, 5, 6, 7, 8, DISTURBED_MOVED};
+    const struct fault_cost other = {10, 20, 30, 40, 50, 60, 70, 80, DISTURBED_PREEMPTED};
     (void)state;
     fault_cost_add(&cost, &other);
     assert_int_equal(cost.pages, 11);
@@ -116,6 +140,7 @@ static void costs_add_up_and_the_worst_disturbance_stays(void **state) {
     assert_int_equal(cost.zero_ns, 55);
     assert_int_equal(cost.free_ns, 66);
     assert_int_equal(cost.faults, 77);
+    assert_int_equal(cost.absent, 88);
     assert_int_equal(cost.disturbed, DISTURBED_MOVED);
 }
 
@@ -180,6 +205,7 @@ static void transparent_huge_pages_are_off_only_at_never(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_page_of_a_mapping_faults_once_whichever_way_it_is_touched),
+        cmocka_unit_test(base_pages_in_place_of_huge_ones_are_found),
         cmocka_unit_test(blocks_of_malloc_are_touched_where_each_thread_has_its_own),
         cmocka_unit_test(pages_are_counted_on_the_nodes_that_the_kernel_says),
         cmocka_unit_test(what_cannot_be_mapped_is_said),
