@@ -2,6 +2,7 @@
 #include "made_up_machine.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 
 #include "bench/lib/fault.h"
 #include "bench/lib/topology.h"
