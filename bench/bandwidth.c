@@ -397,6 +397,8 @@ static void add_saturation(const struct session *session, const struct stages *s
         .unit = "threads",
         .threads = stages->list[found]->threads,
         .placement = &stages->list[found]->placement,
+        .derived = true,
+        .doubtful = !session_knows_well(session, &stages->list[found]->series[figure]),
     };
     series_add(series, &(struct sample){.value = points[found].threads, .started_at = time(NULL)});
     series_settle(series);
