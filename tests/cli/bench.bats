@@ -351,7 +351,7 @@ lowest_memory_node() {
     [[ $stderr == *"cannot get memory: Operation not permitted"* ]]
     refuse mbind,get_mempolicy,move_pages bench/bandwidth "${QUICK[@]}" --node "$node" --csv
     [ "$status" -eq 1 ]
-    [ -z "$output" ]
+    [ "$(column status),$(column value)" = failed, ]
     [[ $stderr == *"cannot get memory: Operation not permitted"* ]]
 }
 
