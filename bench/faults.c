@@ -113,15 +113,6 @@ static const struct placement_expected *expected_unbound(const struct bench *ben
     return figure->plan.variant->from_malloc && !source->first_touch ? &source->expected : NULL;
 }
 
-static void list_pages(const struct placement_tally *tally, char text[TEXT_BYTES]) {
-    size_t length = 0;
-    text[0] = '\0';
-    for (size_t node = 0; node < PLACEMENT_NODES && length < TEXT_BYTES; node++)
-        if (tally->on_node[node] > 0)
-            length += (size_t)snprintf(text + length, TEXT_BYTES - length, "%sN%zu=%" PRIu64,
-                                       length > 0 ? "," : "", node, tally->on_node[node]);
-}
-
 /* Of what kind the pages are, as the kernel says. */
 static void look_at_pages(struct bench *bench, struct figure *figure) {
     const char *asked = page_kind_name(figure->plan.kind);
@@ -154,7 +145,7 @@ static bool look(struct bench *bench, struct figure *figure, struct placement_ve
         struct placement_expected bound;
         placement_expect_node(&bound, figure->plan.node);
         struct placement_tally tally = fault_ask(&bench->team, unbound);
-        list_pages(&tally, figure->pages_on_nodes);
+        placement_list_nodes(&tally, figure->pages_on_nodes, sizeof figure->pages_on_nodes);
         *placement = placement_judge(&tally, unbound != NULL ? unbound : &bound);
     }
     look_at_pages(bench, figure);
@@ -240,10 +231,8 @@ static void check_room(const struct bench *bench, const struct figure *figure,
     int node = plan->node >= 0 ? plan->node : bench->session.cpu_node;
     bool reserved = plan->kind == PAGE_2M || plan->kind == PAGE_1G;
     uint64_t wanted = plan->slice_bytes * figure->threads;
-    /* A node without memory of its own: the kernel takes that of others. */
-    bool bare = plan->node < 0 && node >= 0 &&
-                topology_node_bytes(bench->session.topology, (unsigned)node) == 0;
-    uint64_t room = bare ? UINT64_MAX : fault_free_bytes(FAULT_NODE_ROOT, node, plan->kind);
+    bool elsewhere = plan->node < 0 && topology_touched_node(bench->session.topology, node) != node;
+    uint64_t room = elsewhere ? UINT64_MAX : fault_free_bytes(FAULT_NODE_ROOT, node, plan->kind);
     why[0] = '\0';
     if (plan->kind == PAGE_THP && !fault_thp_is_allowed(FAULT_THP_FILE))
         snprintf(why, TEXT_BYTES, "transparent huge pages are off (%s)", FAULT_THP_FILE);

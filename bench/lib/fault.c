@@ -222,10 +222,7 @@ static void ask(void *context, size_t number) {
     struct fault_team *team = context;
     struct fault_member *member = &team->members[number];
     struct placement_expected own;
-    /* From a node without memory the kernel takes another's. */
-    bool bare =
-        member->node >= 0 && topology_node_bytes(team->crew.topology, (unsigned)member->node) == 0;
-    placement_expect_node(&own, bare ? -1 : member->node);
+    placement_expect_node(&own, topology_touched_node(team->crew.topology, member->node));
     member->placement = (struct placement_tally){0};
     placement_add(&member->placement, member->slice, team->plan.slice_bytes,
                   member->expected != NULL ? member->expected : &own);

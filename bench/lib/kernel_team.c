@@ -32,10 +32,7 @@ static void ask(void *context, size_t member) {
     const struct memory_source *source = &team->session->source;
     const double *const slices[] = {worker->slice.a, worker->slice.b, worker->slice.c};
     struct placement_expected own;
-    /* From a node without memory the kernel takes another's. */
-    bool bare = worker->node >= 0 &&
-                topology_node_bytes(team->session->topology, (unsigned)worker->node) == 0;
-    placement_expect_node(&own, bare ? -1 : worker->node);
+    placement_expect_node(&own, topology_touched_node(team->session->topology, worker->node));
     worker->placement = (struct placement_tally){0};
     for (size_t i = 0; i < KERNEL_ARRAYS; i++)
         placement_add(&worker->placement, slices[i], worker->slice.lines * KERNEL_LINE_BYTES,

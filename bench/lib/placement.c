@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -247,6 +248,15 @@ struct placement_verdict placement_worse(struct placement_verdict one,
     if (one.status != other.status)
         return one.status > other.status ? one : other;
     return one.fraction <= other.fraction ? one : other;
+}
+
+void placement_list_nodes(const struct placement_tally *tally, char *text, size_t text_bytes) {
+    size_t length = 0;
+    text[0] = '\0';
+    for (size_t node = 0; node < PLACEMENT_NODES && length < text_bytes; node++)
+        if (tally->on_node[node] > 0)
+            length += (size_t)snprintf(text + length, text_bytes - length, "%sN%zu=%" PRIu64,
+                                       length > 0 ? "," : "", node, tally->on_node[node]);
 }
 
 uint64_t placement_moved(const struct placement_tally *before,

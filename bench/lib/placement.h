@@ -95,6 +95,10 @@ struct placement_verdict placement_judge(const struct placement_tally *tally,
 struct placement_verdict placement_worse(struct placement_verdict one,
                                          struct placement_verdict other);
 
+/* Writes how many pages are on each node that has some, as "N0=65536,N1=2"; cut where the text is
+ * full. */
+void placement_list_nodes(const struct placement_tally *tally, char *text, size_t text_bytes);
+
 /* How many pages were on another node before than after, of the same memory. */
 uint64_t placement_moved(const struct placement_tally *before, const struct placement_tally *after);
 

@@ -398,21 +398,10 @@ void session_look_at_pages(struct session *session, void *const *blocks, size_t 
     }
 }
 
-/* "N0=65536,N1=2" */
-static void list_pages(const struct placement_tally *tally, char text[SESSION_PROOF_TEXT]) {
-    size_t length = 0;
-    text[0] = '\0';
-    for (size_t node = 0; node < PLACEMENT_NODES && length < SESSION_PROOF_TEXT; node++)
-        if (tally->on_node[node] > 0)
-            length +=
-                (size_t)snprintf(text + length, SESSION_PROOF_TEXT - length, "%sN%zu=%" PRIu64,
-                                 length > 0 ? "," : "", node, tally->on_node[node]);
-}
-
 struct placement_verdict session_judge(struct session *session,
                                        const struct placement_tally *before,
                                        const struct placement_tally *after) {
-    list_pages(after, session->pages_on_nodes);
+    placement_list_nodes(after, session->pages_on_nodes, sizeof session->pages_on_nodes);
     uint64_t moved = placement_moved(before, after);
     if (moved > 0 && placement_balancing_is_on(PLACEMENT_BALANCING_FILE))
         session_say(session,

@@ -58,6 +58,11 @@ uint64_t topology_node_bytes(hwloc_topology_t topology, unsigned node) {
     return object != NULL ? object->attr->numanode.local_memory : 0;
 }
 
+int topology_touched_node(hwloc_topology_t topology, int node) {
+    bool bare = node >= 0 && topology_node_bytes(topology, (unsigned)node) == 0;
+    return bare ? -1 : node;
+}
+
 enum topology_node topology_check_node(hwloc_topology_t topology, unsigned node) {
     if (hwloc_get_numanode_obj_by_os_index(topology, node) == NULL)
         return TOPOLOGY_NODE_UNKNOWN;

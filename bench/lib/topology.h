@@ -37,6 +37,10 @@ enum topology_node topology_check_node(hwloc_topology_t topology, unsigned node)
 /* Bytes of memory the node has in all; 0 when it has none or there is no such node. */
 uint64_t topology_node_bytes(hwloc_topology_t topology, unsigned node);
 
+/* Where memory is that a CPU of the node touches first: on the node, or, negative, wherever the
+ * kernel chooses, since the node has CPUs only. */
+int topology_touched_node(hwloc_topology_t topology, int node);
+
 /* Reads a list of CPUs such as "0,8-9" into cpus. False for anything else. */
 bool topology_parse_cpus(const char *text, hwloc_bitmap_t cpus);
 
