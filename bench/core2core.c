@@ -337,22 +337,23 @@ static void print_rows(const struct session *session, const struct series *serie
     free(medians);
 }
 
+/* Takes each variant once. */
+static bool add_variant(void *context, const char *name, size_t length) {
+    struct bench *bench = context;
+    const struct handover_variant *variant = handover_find(name, length);
+    for (size_t i = 0; i < bench->variant_count; i++)
+        if (bench->variants[i] == variant)
+            return false;
+    if (variant != NULL)
+        bench->variants[bench->variant_count++] = variant;
+    return variant != NULL;
+}
+
 /* Reads --variants. */
 static bool choose_variants(struct bench *bench) {
-    const char *at = variants_option.given ? variants_option.text : "cas,store-load";
-    for (;;) {
-        size_t length = strcspn(at, ",");
-        const struct handover_variant *variant = handover_find(at, length);
-        for (size_t i = 0; i < bench->variant_count && variant != NULL; i++)
-            if (bench->variants[i] == variant)
-                variant = NULL;
-        if (variant == NULL)
-            break;
-        bench->variants[bench->variant_count++] = variant;
-        if (at[length] == '\0')
-            return true;
-        at += length + 1;
-    }
+    const char *list = variants_option.given ? variants_option.text : "cas,store-load";
+    if (options_each_word(list, add_variant, bench))
+        return true;
     session_say(&bench->session, "--variants: '%.40s' is not accepted; cas, store-load or both are",
                 variants_option.text);
     return false;

@@ -446,20 +446,8 @@ static bool bad(const struct bench *bench, const char *option, const char *text,
     return false;
 }
 
-/* Goes through the names of a list; `add` says whether it takes one. False when it does not. */
-static bool each_name(struct bench *bench, const char *list,
-                      bool (*add)(struct bench *bench, const char *name, size_t length)) {
-    for (;; list++) {
-        size_t length = strcspn(list, ",");
-        if (!add(bench, list, length))
-            return false;
-        list += length;
-        if (*list == '\0')
-            return true;
-    }
-}
-
-static bool add_name_of_variant(struct bench *bench, const char *name, size_t length) {
+static bool add_name_of_variant(void *context, const char *name, size_t length) {
+    struct bench *bench = context;
     const struct fault_variant *variant = fault_find(name, length);
     for (size_t i = 0; i < bench->variant_count; i++)
         if (bench->variants[i] == variant)
@@ -469,7 +457,8 @@ static bool add_name_of_variant(struct bench *bench, const char *name, size_t le
     return variant != NULL;
 }
 
-static bool add_name_of_kind(struct bench *bench, const char *name, size_t length) {
+static bool add_name_of_kind(void *context, const char *name, size_t length) {
+    struct bench *bench = context;
     enum page_kind kind;
     if (!page_kind_parse(name, length, &kind))
         return false;
@@ -563,9 +552,9 @@ static bool choose(struct bench *bench, int *status) {
     const char *variants =
         variants_option.given ? variants_option.text : "write,populate,read,malloc";
     const char *kinds = pages_option.given ? pages_option.text : "base,thp,2M,1G";
-    if (!each_name(bench, variants, add_name_of_variant))
+    if (!options_each_word(variants, add_name_of_variant, bench))
         return bad(bench, "variants", variants, "write, populate, read and malloc are, each once");
-    if (!each_name(bench, kinds, add_name_of_kind))
+    if (!options_each_word(kinds, add_name_of_kind, bench))
         return bad(bench, "pages", kinds, "base, thp, 2M and 1G are, each once");
     if (!choose_nodes(bench) || !choose_threads(bench))
         return false;

@@ -4,24 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "topology.h"
 #include "units.h"
 
 #define CURVE_FIRST_BYTES 4096
 #define CURVE_AN_OCTAVE   4
-
-/* Calls `use` for every word of a list with commas. */
-static bool each_word(const char *list, bool (*use)(const char *word, size_t length, struct plan *),
-                      struct plan *plan) {
-    for (const char *at = list;; at++) {
-        size_t length = strcspn(at, ",");
-        if (!use(at, length, plan))
-            return false;
-        at += length;
-        if (*at == '\0')
-            return true;
-    }
-}
 
 static bool add_setting(struct plan *plan, const struct ring_shape *shape, const char *order,
                         size_t order_bytes) {
@@ -43,14 +31,16 @@ static bool read_size(const char *word, size_t length, uint64_t *size_bytes) {
     return units_parse_size(text, size_bytes);
 }
 
-static bool add_group(const char *word, size_t length, struct plan *plan) {
+static bool add_group(void *context, const char *word, size_t length) {
+    struct plan *plan = context;
     uint64_t bytes;
     if (!read_size(word, length, &bytes) || bytes < RING_SLOT_BYTES || bytes % RING_SLOT_BYTES != 0)
         return false;
     return add_setting(plan, &(struct ring_shape){RING_SLOT_BYTES, false, bytes}, "random", bytes);
 }
 
-static bool add_stride(const char *word, size_t length, struct plan *plan) {
+static bool add_stride(void *context, const char *word, size_t length) {
+    struct plan *plan = context;
     uint64_t bytes;
     if (!read_size(word, length, &bytes) || bytes < RING_LINE_BYTES ||
         bytes > RING_SLOT_MAX_BYTES || (bytes & (bytes - 1)) != 0)
@@ -58,7 +48,8 @@ static bool add_stride(const char *word, size_t length, struct plan *plan) {
     return add_setting(plan, &(struct ring_shape){bytes, true, 0}, "stride", bytes);
 }
 
-static bool add_kind(const char *word, size_t length, struct plan *plan) {
+static bool add_kind(void *context, const char *word, size_t length) {
+    struct plan *plan = context;
     return plan->kind_count < PAGE_KINDS &&
            page_kind_parse(word, length, &plan->kinds[plan->kind_count++]);
 }
@@ -75,15 +66,15 @@ bool plan_add_chains(struct plan *plan, const char *list) {
 }
 
 bool plan_add_groups(struct plan *plan, const char *list) {
-    return each_word(list, add_group, plan);
+    return options_each_word(list, add_group, plan);
 }
 
 bool plan_add_strides(struct plan *plan, const char *list) {
-    return each_word(list, add_stride, plan);
+    return options_each_word(list, add_stride, plan);
 }
 
 bool plan_add_pages(struct plan *plan, const char *list) {
-    return each_word(list, add_kind, plan);
+    return options_each_word(list, add_kind, plan);
 }
 
 static const struct ring_shape all_at_random = {.slot_bytes = RING_SLOT_BYTES};

@@ -117,6 +117,18 @@ bool options_parse_words(const struct option_row *rows, size_t count, int argc, 
     return parse(rows, count, argc, argv, words, error);
 }
 
+bool options_each_word(const char *list,
+                       bool (*use)(void *context, const char *word, size_t length), void *context) {
+    for (const char *at = list;; at++) {
+        size_t length = strcspn(at, ",");
+        if (!use(context, at, length))
+            return false;
+        at += length;
+        if (*at == '\0')
+            return true;
+    }
+}
+
 void options_help(FILE *out, const struct option_row *rows, size_t count) {
     for (size_t i = 0; i < count; i++) {
         char left[32];

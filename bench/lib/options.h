@@ -51,6 +51,11 @@ struct option_words {
 bool options_parse_words(const struct option_row *rows, size_t count, int argc, char **argv,
                          struct option_words *words, char error[OPTIONS_ERROR]);
 
+/* Goes through the words of a list with commas, empty ones included; `use` says whether it takes
+ * one. False when it does not; the rest is then left. */
+bool options_each_word(const char *list,
+                       bool (*use)(void *context, const char *word, size_t length), void *context);
+
 /* Writes one paragraph a row. */
 void options_help(FILE *out, const struct option_row *rows, size_t count);
 
