@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sweeps CPU x memory node: what does memory of each node cost from the CPUs of each node?
-# GNU parallel runs the commands; harness/numa_report plans them and reads what they printed.
+# GNU parallel runs the commands; harness/numa_sweep plans them, numa_report says what came of them.
 set -euo pipefail
 
 usage() {
@@ -176,7 +176,7 @@ report() {
 from numa_report.errors import run_main
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from numa_report import sweep
+    from numa_sweep import sweep
     return sweep.main(sys.argv[1:])
 sys.exit(run_main("run_matrix.sh", main))' "$root/harness" "$@" --root "$root" --folder "$folder"
 }

@@ -1,1 +1,1 @@
-"""From a machine to a plan of cells, from cells to statistics, from statistics to pictures."""
+"""From samples to statistics, from statistics to words and pictures."""

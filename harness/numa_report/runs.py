@@ -3,7 +3,9 @@
 import os
 import shlex
 
-from . import collect, environment, singles, tables, verdict
+from numa_sweep import collect, environment
+
+from . import singles, tables, verdict
 from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")

@@ -29,9 +29,10 @@ from statistics import median
 
 import numpy
 
+from numa_sweep.topology import format_list
+
 from . import tables
 from .schema import BENCHES, CONDITIONS, FEWEST_SAMPLES, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
-from .topology import format_list
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, "harness"))
 sys.dont_write_bytecode = True
 
 import topology as topologies  # noqa: E402
-from numa_report.topology import parse_list  # noqa: E402
+from numa_sweep.topology import parse_list  # noqa: E402
 
 LATENCY_OFF, BANDWIDTH_OFF, KNEE_OFF = 0.03, 0.10, 0.15  # most that a figure may be off its expectation
 NOISY_OFF = 2  # times that, for a cell that the sweep itself calls noisy: it knows its median to 5 % only

@@ -53,7 +53,7 @@ def environment(cpu_nodes, mem_nodes, rounds=3):
 
 def write_run(folder, rows, described=None):
     """A run folder with samples.csv (and environment.json) only: readers summarise it first."""
-    from numa_report import collect
+    from numa_sweep import collect
     folder.mkdir(parents=True, exist_ok=True)
     collect.write_samples(str(folder), rows)
     if described is not None:

@@ -7,8 +7,9 @@ import sys
 import pytest
 from conftest import HARNESS, machine
 
-from numa_report import collect, plan, tables, topology
-from numa_report import sweep as sweep_parts
+from numa_report import tables
+from numa_sweep import collect, plan, topology
+from numa_sweep import sweep as sweep_parts
 from numa_report.errors import ReportError
 from numa_report.schema import SAMPLE_COLUMNS
 
@@ -147,7 +148,7 @@ def test_xml_that_is_not_hwlocs_is_one_line(xml):
 
 def test_planning_imports_nothing_slow():
     """In an emulator numpy takes 5 seconds and more to import; only statistics and pictures need it."""
-    words = f"import sys; sys.path.insert(0, {str(HARNESS)!r}); from numa_report import sweep; print(*sys.modules)"
+    words = f"import sys; sys.path.insert(0, {str(HARNESS)!r}); from numa_sweep import sweep; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert not {"numpy", "matplotlib", "importlib.metadata"} & set(done.stdout.split())
 
@@ -162,7 +163,7 @@ def test_every_benchmark_gets_the_options_asked_for(asked, words):
 
 def test_versions_are_read_without_asking():
     import importlib.metadata
-    from numa_report import environment
+    from numa_sweep import environment
     assert environment.python_package("numpy") == importlib.metadata.version("numpy")
     assert environment.python_package("no_such_package") is None
     assert environment.parallel_version().isdigit()

@@ -7,8 +7,8 @@ import struct
 import pytest
 from conftest import hmat, with_checksum, write_tree
 
-from numa_report import firmware
-from numa_report.topology import Node, Topology
+from numa_sweep import firmware
+from numa_sweep.topology import Node, Topology
 
 ACCESS_LATENCY, READ_LATENCY, WRITE_LATENCY, ACCESS_BANDWIDTH, READ_BANDWIDTH, WRITE_BANDWIDTH = range(6)
 TABLE = "firmware/acpi/tables/HMAT"

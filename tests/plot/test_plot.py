@@ -8,7 +8,8 @@ import sys
 import pytest
 from conftest import HARNESS, environment, machine, write_run
 
-from numa_report import heatmap, plan, runs, summary, tables
+from numa_report import heatmap, runs, summary, tables
+from numa_sweep import plan
 
 PLOT = str(HARNESS / "plot.py")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

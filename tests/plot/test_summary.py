@@ -5,7 +5,7 @@ import pytest
 from conftest import machine, sample
 
 from numa_report import summary
-from numa_report.plan import Job
+from numa_sweep.plan import Job
 
 
 def cells(values, placement="verified", **changes):

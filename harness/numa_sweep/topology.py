@@ -11,7 +11,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
-from .errors import ReportError, UsageError
+from numa_report.errors import ReportError, UsageError
 
 MADE_UP = ("HWLOC_FSROOT", "HWLOC_XMLFILE", "HWLOC_SYNTHETIC")
 

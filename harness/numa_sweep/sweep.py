@@ -8,10 +8,12 @@ import shlex
 import sys
 from contextlib import suppress
 
-from . import collect, environment, plan, runs, table, topology
-from .errors import ReportError, UsageError, whole_file
-from .layout import counted, size_words
-from .schema import BENCHES
+from numa_report import runs, table
+
+from . import collect, environment, plan, topology
+from numa_report.errors import ReportError, UsageError, whole_file
+from numa_report.layout import counted, size_words
+from numa_report.schema import BENCHES
 
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
              "./harness/run_matrix.sh --size 4M` shows it in a virtual two-node machine")

@@ -5,7 +5,7 @@ import random
 import shlex
 from dataclasses import dataclass
 
-from . import tables
+from numa_report import tables
 
 COLUMNS = ("seq", "round", "bench", "cpu", "cpu_node", "mem_node", "skip_reason")
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from . import firmware
-from .errors import whole_file
+from numa_report.errors import whole_file
 from .topology import format_list
 
 PATH = "environment.json"

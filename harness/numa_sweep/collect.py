@@ -4,10 +4,12 @@ import os
 import shlex
 from collections import Counter
 
-from . import plan, tables
-from .errors import ReportError, whole_file
-from .layout import counted
-from .schema import SAMPLE_COLUMNS, cell_id, cell_order
+from numa_report import tables
+from numa_report.errors import ReportError, whole_file
+from numa_report.layout import counted
+from numa_report.schema import SAMPLE_COLUMNS, cell_id, cell_order
+
+from . import plan
 
 JOBLOG = "joblog.tsv"
 TIMED_OUT = (-1, 15)  # what GNU parallel logs as exit value and signal of a job its --timeout ended
