@@ -1,61 +1,126 @@
-"""The plan of a sweep: which commands run, in which round and order. A run folder keeps it as plan.csv."""
+"""The plan of a sweep: which runs there are, in which round and order. A run folder keeps it as plan.csv.
+
+A run (`Job`) is one start of a command in one cell. Its number `seq` is its place in the order of running, and its Seq in
+GNU parallel's joblog; rows without one are cells that cannot be measured here. Rounds after those asked for ("extra") are
+appended once the first ones disagree.
+"""
 
 import os
 import random
-import shlex
-from dataclasses import dataclass
+from collections import namedtuple
+from dataclasses import dataclass, field, fields
 
 from numa_report import tables
 
-COLUMNS = ("seq", "round", "bench", "cpu", "cpu_node", "mem_node", "skip_reason")
+CELL, SENTINEL, EXTRA = KINDS = ("cell", "sentinel", "extra")
+SENTINEL_EVERY = 32  # runs at most between two of the sentinel
 
-UNSET = tuple(word for name in ("MIN_SIZE", "PAGES", "ON_ERROR", "STATS", "STATS_SIGNAL", "CHECKS")
-              for word in ("-u", f"NUMA_ALLOC_{name}"))
+# What a run yields: also the cells of runs that gave nothing have these rows.
+Expected = namedtuple("Expected", "metric unit better variant")
 
 
 @dataclass(frozen=True)
-class Job:
-    """One command: a bench, pinned to a CPU, with its memory on a node. It may yield several cells."""
+class Cell:
+    """One combination of the axes."""
 
-    seq: int  # its line in commands.txt and its Seq in GNU parallel's joblog; None when skipped
-    round: int
     bench: str
-    cpu: int
+    place: str  # what tells it from the bench's other cells, in letters fit for a file's name
+    cpus: str  # what it is pinned to, as a list
+    cpu: int  # the first of them
     cpu_node: int
-    mem_node: int
+    mem_node: int  # None where the policy names no single node
+    policy: str
+    allocator: str
+    pages: str
+    threads: int
+    size: str  # as asked for, "" for a benchmark's own
     skip_reason: str = ""
-
-    @property
-    def name(self):
-        return f"round{self.round}.{self.bench}.cpu{self.cpu}.node{self.mem_node}"
+    expected: tuple = field(default=(), compare=False)
 
     @property
     def key(self):
-        return self.bench, self.cpu, self.mem_node
+        return self.bench, self.place
 
-    def output(self, folder):
-        return os.path.join(folder, "cells", f"{self.name}.csv")
+    @property
+    def is_local(self):
+        return self.policy == f"bind:{self.cpu_node}"
 
-    def errors(self, folder):
-        return os.path.join(folder, "cells", f"{self.name}.err")
+    def cell_id(self, variant):
+        return f"{self.bench}.{variant}.{self.place}"
+
+    def words(self):
+        """For people."""
+        memory = f"memory node {self.mem_node}" if self.policy == f"bind:{self.mem_node}" else self.policy
+        cpus = f"CPU {self.cpus}" if self.cpus == str(self.cpu) else f"CPUs {self.cpus}"
+        more = [self.allocator] if self.allocator != "numa_alloc" else []
+        more += [self.pages + " pages"] if self.pages != "default" else []
+        more += [self.size] if self.size else []
+        return ", ".join([self.bench, f"{cpus} of node {self.cpu_node}", memory, *more])
 
 
-def make(benches, rows, columns, rounds, seed):
-    """Every bench x CPU x memory node in every round, each round in its own random order.
+@dataclass(frozen=True)
+class Job(Cell):
+    seq: int = None
+    kind: str = CELL
+    round: int = None
+
+    @property
+    def name(self):
+        word = SENTINEL if self.kind == SENTINEL else "round"
+        return f"{word}{self.round}.{self.bench}.{self.place}"
+
+    def file(self, folder, ending):
+        return os.path.join(folder, "cells", f"{self.name}.{ending}")
+
+
+COLUMNS = ("seq", "kind", "round", *(item.name for item in fields(Cell) if item.name != "expected"))
+
+
+def job_of(cell, seq=None, kind=CELL, number=None):
+    return Job(**{item.name: getattr(cell, item.name) for item in fields(Cell)}, seq=seq, kind=kind, round=number)
+
+
+def make(cells, rounds, seed, sentinel=True):
+    """Every cell in every round, each round in its own random order, with the sentinel's runs between.
 
     The cells that cannot be measured here come first, once. The order depends on nothing but the arguments.
     """
-    cells = [(bench, cpu, cpu_node, mem_node, not_cpu or not_mem)
-             for bench in benches for cpu, cpu_node, not_cpu in rows for mem_node, not_mem in columns]
-    jobs = [Job(None, None, *cell) for cell in cells if cell[4]]
-    todo = [cell for cell in cells if not cell[4]]
-    seq = 0
+    jobs = [job_of(cell) for cell in cells if cell.skip_reason]
+    todo = [cell for cell in cells if not cell.skip_reason]
+    watched = sentinel_of(todo) if sentinel else None
+    order = []  # (cell, kind, round)
     for number in range(1, rounds + 1):
         random.Random(f"{seed}.{number}").shuffle(todo)
-        for cell in todo:
-            seq += 1
-            jobs.append(Job(seq, number, *cell))
+        for place, cell in enumerate(todo):
+            if watched and place % SENTINEL_EVERY == 0:
+                order.append((watched, SENTINEL, None))
+            order.append((cell, CELL, number))
+    if watched:
+        order.append((watched, SENTINEL, None))
+    counted = 0
+    for seq, (cell, kind, number) in enumerate(order, start=1):
+        if kind == SENTINEL:
+            counted += 1
+            number = counted
+        jobs.append(job_of(cell, seq, kind, number))
     return jobs
+
+
+def sentinel_of(cells):
+    """The first local cell, or the first: None for a sweep of one cell, whose own rounds show a drift."""
+    return next((cell for cell in cells if cell.is_local), cells[0]) if len(cells) > 1 else None
+
+
+def extra_round(jobs, cells):
+    """A further round of these cells (their keys), in the order in which they were planned."""
+    number = max(job.round for job in jobs if job.seq and job.kind != SENTINEL)
+    seq = max(job.seq for job in jobs if job.seq)
+    first = {}
+    for job in jobs:
+        if job.seq and job.kind == CELL:
+            first.setdefault(job.key, job)
+    again = [job for key, job in first.items() if key in cells]
+    return [job_of(job, seq + place, EXTRA, number + 1) for place, job in enumerate(again, start=1)]
 
 
 def write(folder, jobs):
@@ -63,29 +128,15 @@ def write(folder, jobs):
                        [{name: getattr(job, name) for name in COLUMNS} for job in jobs])
 
 
-def read(folder):
-    rows = tables.read_table(os.path.join(folder, "plan.csv"), tables.PLAN)
-    return [Job(*(row[name] for name in COLUMNS)) for row in rows]
+def read(folder, expected=lambda bench: ()):
+    """expected: what a run of a bench yields, which plan.csv does not keep."""
+    rows = tables.read_table(os.path.join(folder, "plan.csv"), TABLE)
+    return [Job(**{name: row[name] for name in COLUMNS}, expected=expected(row["bench"])) for row in rows]
 
 
-def bench_options(asked):
-    """The options for every benchmark, from a sweep's own as environment.json keeps them."""
-    return [word for name in ("size", "max_samples", "min_sample_ms") if asked.get(name) is not None
-            for word in ("--" + name.replace("_", "-"), str(asked[name]))]
-
-
-def command(job, more=()):
-    """The command of a job, as typed in the project's folder.
-
-    The caller's settings of the library do not reach it: cells of two sweeps would differ in what neither
-    shows. env comes after taskset, so that only the benchmark is preloaded. The library's path is relative
-    because LD_PRELOAD would split a path with a space or a colon.
-    """
-    words = ["taskset", "-c", str(job.cpu), "env", *UNSET, f"NUMA_ALLOC_POLICY=bind:{job.mem_node}",
-             "LD_PRELOAD=alloc/numa_alloc.so", f"bench/{job.bench}", "--csv", *more]
-    return shlex.join(words)
-
-
-def command_line(job, folder, more=()):
-    """The same with its output kept in the run folder: one line for GNU parallel."""
-    return (f"exec {command(job, more)} >{shlex.quote(job.output(folder))} 2>{shlex.quote(job.errors(folder))}")
+TABLE = {
+    "seq": tables.optional(tables.whole), "kind": tables.one_of(KINDS), "round": tables.optional(tables.whole),
+    "bench": tables.named, "place": tables.named, "cpus": tables.named, "cpu": tables.whole, "cpu_node": tables.whole,
+    "mem_node": tables.optional(tables.whole), "policy": tables.named, "allocator": tables.named, "pages": tables.named,
+    "threads": tables.whole, "size": tables.text, "skip_reason": tables.text,
+}

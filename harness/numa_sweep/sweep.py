@@ -1,204 +1,407 @@
-"""The parts of harness/run_matrix.sh that are not running commands. Called by it; not meant to be typed."""
+"""A sweep of this machine: planned or continued, run, and said what came of it."""
 
-import argparse
 import datetime
+import json
 import os
-import re
+import random
 import shlex
+import shutil
+import subprocess
 import sys
 from contextlib import suppress
 
 from numa_report import runs, table
-
-from . import collect, environment, plan, topology
 from numa_report.errors import ReportError, UsageError, whole_file
-from numa_report.layout import counted, size_words
-from numa_report.schema import BENCHES
+from numa_report.layout import counted
+from numa_report.rounds import round_medians, rounds_disagree
+from numa_report.schema import BENCHES, RESOURCES
 
+from . import axes, collect, conductor, dry_run, environment, identity, locks, options as option_words
+from . import plan, records, scripts, topology, workload
+from .progress import Progress
+
+PREFLIGHT_WATCH_MS = 300
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
-             "./harness/run_matrix.sh --size 4M` shows it in a virtual two-node machine")
-OPTIONS = ("bench", "rounds", "size", "cpus", "all_cpus", "mem_nodes", "max_samples", "min_sample_ms", "timeout", "seed", "out",
-           "no_pictures")
-SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
+             "./harness/run_matrix.sh --sizes 4M` shows it in a virtual two-node machine")
 
 
 def say(words):
     print(f"run_matrix.sh: {words}", file=sys.stderr, flush=True)
 
 
-def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(prog="numa_report", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    prepare = commands.add_parser("prepare", help="plan a sweep into an empty folder, or show the plan")
-    prepare.add_argument("--dry-run", action="store_true")
-    prepare.add_argument("--bench", required=True)
-    prepare.add_argument("--rounds", type=int, required=True)
-    prepare.add_argument("--seed", type=int, required=True)
-    prepare.add_argument("--timeout", type=int, required=True)
-    prepare.add_argument("--size")
-    prepare.add_argument("--max-samples", type=int)
-    prepare.add_argument("--min-sample-ms", type=int)
-    prepare.add_argument("--cpus")
-    prepare.add_argument("--all-cpus", action="store_true")
-    prepare.add_argument("--mem-nodes")
-    prepare.add_argument("--out")
-    prepare.add_argument("--no-pictures", action="store_true")
-    resume = commands.add_parser("resume", help="print the time limit a cell, and make ready what is missing")
-    finish = commands.add_parser("finish", help="collect, summarise, print and draw")
-    finish.add_argument("--no-pictures", action="store_true")
-    for command in (prepare, resume, finish):
-        command.add_argument("--folder", required=True)
-        command.add_argument("--root", required=True, help="the project's folder")
-    return parser.parse_args(arguments)
-
-
-def main(arguments):
-    """Exit status of one of the parts, named by the first argument."""
-    options = parse_arguments(arguments)
-    return {"prepare": prepare, "resume": resume, "finish": finish}[options.command](options)
-
-
-def numbers(option, words):
-    try:
-        return topology.parse_list(words) if words is not None else None
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
-
-
-def check_size(size, benches):
-    """Refuses a --size that a benchmark would refuse, in every cell."""
-    digits, suffix = SIZE.fullmatch(size).groups()
-    size_bytes = int(digits) << {"": 0, "K": 10, "M": 20, "G": 30}[suffix.upper()]
-    for bench in benches:
-        least, most = BENCHES[bench].size_bytes
-        if not least <= size_bytes <= most:
-            raise UsageError(f"--size: '{size}' is not accepted; {bench} takes {size_words(least)} to "
-                             f"{size_words(most)}")
-
-
-def prepare(options):
-    if options.size is not None:
-        check_size(options.size, options.bench.split(","))
-    machine = topology.load()
-    if not topology.is_this_machine() and not options.dry_run:
-        raise UsageError("HWLOC_FSROOT, HWLOC_XMLFILE or HWLOC_SYNTHETIC describes another machine: only --dry-run")
-    rows = topology.choose_rows(machine, numbers("--cpus", options.cpus), options.all_cpus)
-    columns = topology.choose_columns(machine, numbers("--mem-nodes", options.mem_nodes))
-    jobs = plan.make(options.bench.split(","), rows, columns, options.rounds, options.seed)
-    if not any(job.seq for job in jobs):
-        raise ReportError("nothing to measure: " + (jobs[0].skip_reason if jobs else "no CPU or no memory node"))
-    if topology.has_no_remote_memory(machine):
-        say(NO_REMOTE)
+def main(options, root, resumable):
+    """Exit status. resumable: gets the folder as soon as what is there can be continued."""
     if options.dry_run:
-        show(jobs, options)
-        return 0
-    os.makedirs(os.path.join(options.folder, "cells"), exist_ok=True)
-    asked = {name: getattr(options, name) for name in OPTIONS}
-    recorded = environment.gather(machine, asked, options.root)
-    recorded["started_at"] = now()
-    environment.save(options.folder, recorded)
-    plan.write(options.folder, jobs)
-    write_commands(options.folder, jobs, asked)
-    announce(jobs, set(), options, asked)
-    return 0
+        return dry_run.show(options, root, planned(options, topology.load()), default_folder(options, root))
+    begin = continued if options.resume else prepared
+    folder, options, jobs, kept = begin(options, root)
+    resumable.append(folder)
+    results = collect.Results(folder, jobs, options, host_of(options))
+    measure(folder, root, options, results, kept)
+    status = finish(folder, options, results)
+    resumable.clear()
+    return status
+
+
+def host_of(options):
+    return options.host_name or os.uname().nodename
 
 
 def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def announce(jobs, done, options, asked):
-    """What will run, and about how long that takes. done: the jobs that need not run, by number."""
-    runnable = [job for job in jobs if job.seq]
-    to_run = [job for job in runnable if job.seq not in done]
+# Planning.
+
+def planned(options, machine):
+    """The jobs of new options on this machine."""
+    if not topology.is_this_machine() and not options.dry_run:
+        raise UsageError("HWLOC_FSROOT, HWLOC_XMLFILE or HWLOC_SYNTHETIC describes another machine: only --dry-run")
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000_000)
+    cells = axes.cells(machine, options)
+    jobs = plan.make(cells, options.rounds, options.seed, not options.no_sentinel)
+    if not any(job.seq for job in jobs):
+        raise ReportError("nothing to measure: " + (jobs[0].skip_reason if jobs else "no CPU or no memory node"))
+    if topology.has_no_remote_memory(machine):
+        say(NO_REMOTE)
+    return jobs
+
+
+def prepared(options, root):
+    """(folder, options, jobs, descriptors of the locks) of a new sweep."""
+    options.directory = os.getcwd() if options.command else root
+    folder = default_folder(options, root)
+    check_tools(options, root)
+    check_path("this project", root)
+    check_path("the run folder", folder)
+    refuse_used_folder(options, folder)
+    machine = topology.load()
+    jobs = planned(options, machine)
+    locked = [locks.lock_machine(options.wait, folder, say)]
+    described = {**describe(options, root, machine), "started_at": now(), "preflight": preflight(root)}
+    warn(described["preflight"])
+    folder, made = make_folder(options, folder)
+    try:
+        locked.append(locks.lock_folder(folder))
+        refuse_used_folder(options, folder)  # again: until the lock another sweep could begin here
+        options.out = described["options"]["out"] = folder
+        # From here on it can be continued: the plan follows from the options and the machine.
+        environment.save(folder, described)
+        write_plan(folder, root, options, jobs)
+    except BaseException:
+        discard(folder, made)
+        raise
+    announce(jobs, options, folder)
+    return folder, options, jobs, [lock for lock in locked if lock is not None]
+
+
+def write_plan(folder, root, options, jobs):
+    mark_unfinished(folder)
+    os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
+    plan.write(folder, jobs)
+    scripts.write(folder, [job for job in jobs if job.seq], options, root, conductor.VARIABLE)
+
+
+def describe(options, root, machine):
+    described = environment.gather(machine, option_words.recorded(options), root)
+    described.update(host=host_of(options), directory=options.directory, programs=identity.programs(options, root))
+    return described
+
+
+def preflight(root):
+    """What bench/preflight says of the machine, None where it cannot say."""
+    program = os.path.join(root, "bench", "preflight")
+    with suppress(OSError, ValueError):
+        done = subprocess.run([program, "--json", "--watch-ms", str(PREFLIGHT_WATCH_MS)], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False)
+        said = json.loads(done.stdout)
+        return said if isinstance(said, dict) else None
+    return None
+
+
+def warn(said):
+    for check in (said or {}).get("checks", ()):
+        if check.get("level") == "warn":
+            say("warning: " + " ".join(f"{check['name']}: {check['value']}. {check['meaning']} {check['do']}".split()))
+
+
+def default_folder(options, root):
+    name = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{host_of(options)}"
+    return os.path.abspath(options.out or os.path.join(root, "results", name))
+
+
+def check_path(of, path):
+    """The folders' paths become words of shell scripts and UTF-8 text in CSV files."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        bad = True
+    else:
+        bad = any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in path)
+    if bad:
+        raise UsageError(f"the path of {of}, {ascii(path)}, has a control character or is not UTF-8; "
+                         "rename it or name another")
+
+
+def check_tools(options, root):
+    placed_by_numactl = any(word != "numa_alloc" for word in options.allocators.split(","))
+    for tool in ("parallel", "taskset", *(["numactl"] if placed_by_numactl else [])):
+        if shutil.which(tool) is None:
+            raise ReportError(f"{tool} is missing; harness/setup.sh installs it")
+    with open(shutil.which("parallel"), "rb") as file:
+        if file.read(2) != b"#!":  # moreutils has another program of that name; GNU's is a script
+            raise ReportError("the parallel on PATH is not GNU parallel; harness/setup.sh installs it")
+    built = ["alloc/numa_alloc.so", "harness/run_cell"]
+    built += [] if options.command else [f"bench/{name}" for name in options.bench.split(",")]
+    for name in built:
+        if not os.path.isfile(os.path.join(root, name)):
+            raise ReportError(f"{name} is not built: run make")
+    if options.command:
+        check_command(options)
+    for word in options.allocators.split(","):
+        name, _, library = word.partition("=")
+        if "/" in library and not os.path.isfile(os.path.join(options.directory, library)):
+            raise UsageError(f"--allocators: {name}: no such file: {library}")
+
+
+def check_command(options):
+    program = options.command[0]
+    if "{" in program:
+        return
+    if shutil.which(identity.resolved(program, options.directory)) is None:
+        raise UsageError(f"{program}: no such command"
+                         + ("" if "/" in program else " on PATH (in this folder? then ./" + program + ")"))
+
+
+def refuse_used_folder(options, folder):
+    if not options.out or not os.path.exists(folder):
+        return
+    if not os.path.isdir(folder):
+        raise UsageError(f"--out: {folder} is not a folder")
+    if os.listdir(folder):
+        raise UsageError(f"--out: {folder} is not empty; name another, or use --resume")
+
+
+def make_folder(options, folder):
+    """(the folder, the part of its path that was there before)."""
+    there = folder
+    while not os.path.isdir(there):
+        there = os.path.dirname(there)
+    if options.out:
+        os.makedirs(folder, exist_ok=True)
+        return folder, there
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    # Another sweep may have begun in the same second: the name is ours only if this mkdir made it.
+    name, number = folder, 1
+    while True:
+        with suppress(FileExistsError):
+            os.mkdir(name)
+            return name, there
+        number += 1
+        name = f"{folder}-{number}"
+
+
+def discard(folder, there):
+    """Takes away what an unfinished preparation made: such a folder could be neither used nor resumed."""
+    for name in ("environment.json", "plan.csv", "jobs.txt", runs.UNFINISHED):
+        for ending in ("", ".tmp"):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name + ending))
+    shutil.rmtree(os.path.join(folder, "cells"), ignore_errors=True)
+    with suppress(OSError):
+        while folder != there:
+            os.rmdir(folder)
+            folder = os.path.dirname(folder)
+
+
+def mark_unfinished(folder):
+    with whole_file(os.path.join(folder, runs.UNFINISHED), encoding="utf-8") as file:
+        file.write(f"This sweep has not ended. harness/run_matrix.sh --resume {shlex.quote(folder)} continues it.\n")
+
+
+def announce(jobs, options, folder, done=()):
+    """What will run, and about how long that takes."""
+    to_run = [job for job in jobs if job.seq and job.seq not in done]
     for reason in sorted({job.skip_reason for job in jobs if not job.seq}):
         say(f"skipping cells: {reason}")
-    say(f"{counted(len(to_run), 'command')} to run ({len({job.key for job in runnable})} a round), "
-        + ("" if plan.bench_options(asked) else f"roughly {duration(to_run)}, ") + f"into {options.folder}")
+    say(f"{counted(len(to_run), 'run')} to do ({counted(len({job.key for job in jobs if job.seq}), 'cell')}, "
+        f"{counted(options.rounds, 'round')}), {dry_run.duration(to_run, options)}, into {folder}")
 
 
-def duration(jobs):
-    least, most = (sum(BENCHES[job.bench].seconds[end] for job in jobs) for end in (0, 1))
-    return f"{least} to {most} s" if most < 180 else f"{max(1, least // 60)} to {-(-most // 60)} min"
+# Continuing.
 
-
-def show(jobs, options):
-    """The dry run: one line a command in the order they would run, then the cells that cannot be measured."""
-    print(f"# seed {options.seed}, {counted(options.rounds, 'round')}, time limit {options.timeout} s a command; "
-          f"run folder {options.folder}")
-    for job in jobs:
-        words = f"{job.bench}, CPU {job.cpu} of node {job.cpu_node}, memory node {job.mem_node}"
-        if job.seq:
-            print(f"round {job.round}, {words}: {plan.command(job, plan.bench_options(vars(options)))}")
-        else:
-            print(f"skipped, {words}: {job.skip_reason}")
-
-
-def write_commands(folder, jobs, asked):
-    # The paths' own bytes, whatever this process takes them to spell.
-    with whole_file(os.path.join(folder, "commands.txt"), encoding=sys.getfilesystemencoding(),
-                    errors="surrogateescape") as file:
-        file.writelines(plan.command_line(job, folder, plan.bench_options(asked)) + "\n" for job in jobs if job.seq)
-
-
-def resume(options):
-    folder = options.folder
-    if not os.path.exists(os.path.join(folder, "plan.csv")):
-        raise UsageError(f"--resume: {folder} is not a sweep's folder (no plan.csv)")
+def continued(options, root):
+    """As prepared(), of the sweep that --resume names."""
+    folder = os.path.realpath(options.resume)
+    if not os.path.isdir(folder):
+        raise UsageError(f"--resume: no such folder: {options.resume}")
+    check_path("this project", root)
+    check_path("the run folder", folder)
+    if not os.path.exists(os.path.join(folder, environment.PATH)):
+        raise UsageError(f"--resume: {folder} is not a sweep's folder (no {environment.PATH})")
     recorded = environment.load(folder)
-    asked = recorded.get("options")
-    if not isinstance(asked, dict) or not readable(asked):
-        raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable")
-    if recorded.get("host") != os.uname().nodename:
-        raise UsageError(f"--resume: {folder} is a sweep of {recorded.get('host')}, this is {os.uname().nodename}")
-    jobs = plan.read(folder)
-    os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
-    done = collect.prune_joblog(folder, jobs)
-    write_commands(folder, jobs, asked)
+    before = recorded_options(folder, recorded)
+    if options.given:
+        identity.refuse_other_options(folder, options.given, vars(options), vars(before))
+    before.directory = recorded.get("directory") or root
+    for name in ("wait", "json_progress", "resume"):
+        setattr(before, name, getattr(options, name))
+    before.no_pictures = before.no_pictures or options.no_pictures
+    check_tools(before, root)
+    locked = [locks.lock_folder(folder), locks.lock_machine(options.wait, folder, say)]
+    machine = topology.load()
+    identity.refuse_other_machine(folder, recorded, json.loads(json.dumps(describe(before, root, machine))))
+    jobs = reread(folder, before, machine)
+    done = forget_failures(folder, jobs, before)
+    write_plan(folder, root, before, jobs)
+    records.write_joblog(folder, jobs, done)
     resumed_at = recorded.get("resumed_at")
     recorded["resumed_at"] = [*(resumed_at if isinstance(resumed_at, list) else ()), now()]
     environment.save(folder, recorded)
-    announce(jobs, done, options, asked)
-    print(asked["timeout"])
-    return 0
+    announce(jobs, before, folder, done)
+    return folder, before, jobs, [lock for lock in locked if lock is not None]
 
 
-def readable(asked):
-    size = asked.get("size")
-    return (is_count(asked.get("timeout")) and (size is None or isinstance(size, str) and SIZE.fullmatch(size))
-            and all(asked.get(name) is None or is_count(asked[name]) for name in ("max_samples", "min_sample_ms")))
+def recorded_options(folder, recorded):
+    try:
+        return option_words.parse(option_words.words_of_recorded(recorded.get("options")))
+    except (UsageError, TypeError) as error:
+        raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable ({error})") from None
 
 
-def is_count(value):
-    return type(value) is int and value > 0
+def reread(folder, options, machine):
+    """The folder's plan, refused where it is not that of its options."""
+    def expected(bench):
+        return workload.expectation(options, bench)
+
+    asked = plan.make(axes.cells(machine, options), options.rounds, options.seed, not options.no_sentinel)
+    if not os.path.exists(os.path.join(folder, "plan.csv")):  # ended before it was written
+        return asked
+    jobs = plan.read(folder, expected)
+    extra = [job for job in jobs if job.kind == plan.EXTRA]
+    first = [job for job in jobs if job.kind != plan.EXTRA]
+    for there, wanted in zip(first, asked):
+        if there != wanted:
+            raise ReportError(f"--resume: {folder}/plan.csv is not the plan of its options: {wanted.words()} is expected "
+                              f"where it has {there.words()}")
+    if len(first) != len(asked):
+        raise ReportError(f"--resume: {folder}/plan.csv has {len(first)} rows, the plan of its options {len(asked)}")
+    return first + extra
 
 
-def finish(options):
-    rows = runs.finish(options.folder)
-    remove_pictures(options.folder)
-    print(table.render(rows))
-    print()
-    print("\n".join(runs.judge(options.folder, rows)))
-    print(flush=True)
-    counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced")}
+def forget_failures(folder, jobs, options):
+    """{seq: record} of the runs that need not be done again; what failed or is damaged is forgotten."""
+    results = collect.Results(folder, jobs, options, "")
+    done = {}
+    for job in jobs:
+        if not job.seq:
+            continue
+        results.take(job)
+        if job.seq in results.samples:
+            done[job.seq] = records.read(folder, job)
+        else:
+            records.forget(folder, job)
+    return done
+
+
+# Running.
+
+def measure(folder, root, options, results, kept):
+    terminal = sys.stderr.isatty() and has_terminal() and not options.json_progress
+    progress = Progress(results, options.json_progress, terminal)
+    progress.event("plan", folder=folder, host=results.host, seed=options.seed, rounds=options.rounds,
+                   runs=sum(job.seq is not None for job in results.jobs),
+                   cells=len({job.key for job in results.jobs if job.seq}))
+    by_record = {}
+
+    def finished(path):
+        job = by_record.get(path)
+        if job is not None and results.take(job):
+            progress.finished(job, job.seq, total)
+
+    while True:
+        by_record.update({job.file(folder, "run"): job for job in results.jobs if job.seq})
+        total = len(by_record)
+        conductor.run(folder, finished, bar=terminal, keep=kept)
+        collect.refuse_missing(folder, results.take_all(), results.jobs)
+        again = disagreeing(results, options)
+        if not again:
+            return
+        more = plan.extra_round(results.jobs, again)
+        results.jobs += more
+        scripts.write(folder, [job for job in results.jobs if job.seq], options, root, conductor.VARIABLE)
+        plan.write(folder, results.jobs)
+        progress.event("extra_round", round=more[0].round, cells=[[job.bench, job.place] for job in more])
+        if terminal:
+            say(f"the rounds of {counted(len(more), 'cell')} disagree: round {more[0].round} of them")
+
+
+def has_terminal():
+    """GNU parallel's bar asks /dev/tty for its width; without a controlling terminal it would complain each time."""
+    try:
+        with open("/dev/tty", "rb"):
+            return True
+    except OSError:
+        return False
+
+
+def disagreeing(results, options):
+    """The keys of the cells that need a further round, none when there have been enough."""
+    rounds = max((job.round for job in results.jobs if job.seq and job.kind != plan.SENTINEL), default=0)
+    if rounds >= options.rounds + options.extra_rounds:
+        return set()
+    keys = {job.key for job in results.jobs if job.seq and job.kind == plan.CELL}
+    return {key for key in keys
+            if any(rounds_disagree(round_medians(of_rounds)) for (_, metric), of_rounds in results.round_values(key).items()
+                   if metric == "wall_time" or metric not in RESOURCES)}
+
+
+# Ending.
+
+def finish(folder, options, results):
+    samples = collect.write(results)
+    reasons = results.reasons()
+    if options.samples_only:
+        for job, reason in reasons.items():
+            say(f"round {job.round}, {job.words()}, failed: {reason}")
+        os.unlink(os.path.join(folder, runs.UNFINISHED))
+        return 1 if reasons else 0
+    rows = runs.write_summary(folder, samples, reasons, results.jobs)
+    remove_pictures(folder, rows)
+    words = runs.judge(folder, rows)
+    counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced", "noisy")}
+    out = open(os.devnull, "w", encoding="utf-8") if options.json_progress else sys.stdout
+    print(table.render(rows), "", *words, "", sep="\n", file=out, flush=True)
+    report_failures(rows, counts)
+    print(f"data: {folder}/matrix.csv, samples.csv, verdict.txt, environment.json", file=out)
+    if options.no_pictures:
+        print(f"pictures: harness/plot.py {shlex.quote(folder)}", file=out)
+    elif any(row["median"] is not None for row in rows):
+        for path in runs.plot(folder, rows):
+            if path.endswith(".png"):
+                print(f"picture: {path} (and .svg)", file=out)
+    os.unlink(os.path.join(folder, runs.UNFINISHED))
+    status = 1 if counts["failed"] or counts["misplaced"] else 0
+    Progress(results, options.json_progress, False).event("finished", folder=folder, status=status, verdict=words, **counts)
+    return status
+
+
+def report_failures(rows, counts):
     if counts["misplaced"]:
         say(f"{counted(counts['misplaced'], 'cell')} misplaced: the pages were not on the node asked for; see matrix.csv")
-    failed = {(row["bench"], row["cpu"], row["mem_node"]): row["reason"] for row in rows if row["status"] == "failed"}
-    for (bench, cpu, mem_node), reason in failed.items():
-        say(f"{bench} on CPU {cpu}, memory node {mem_node}, failed: {reason}")
-    print(f"data: {options.folder}/matrix.csv, samples.csv, verdict.txt, environment.json")
-    if options.no_pictures:
-        print(f"pictures: harness/plot.py {shlex.quote(options.folder)}")
-    elif any(row["median"] is not None for row in rows):
-        for path in runs.plot(options.folder, rows):
-            if path.endswith(".png"):
-                print(f"picture: {path} (and .svg)")
-    return 1 if counts["failed"] or counts["misplaced"] else 0
+    failed = {}
+    for row in rows:
+        if row["status"] == "failed":
+            failed.setdefault((row["cell"].replace(f".{row['variant']}.", " on "), row["reason"]), row)
+    for name, reason in failed:
+        say(f"{name} failed: {reason}")
 
 
-def remove_pictures(folder):
+def remove_pictures(folder, rows):
     """Those of a sweep before it was resumed: they show other data than what is there now."""
-    for bench in BENCHES:
+    names = {name for row in rows for name in (row["bench"], f"{row['bench']}-{row['metric']}")} | set(BENCHES)
+    for name in names:
         for ending in ("png", "svg"):
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, f"{bench}.{ending}"))
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, f"{name}.{ending}"))

@@ -11,7 +11,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
-from numa_report.errors import ReportError, UsageError
+from numa_report.errors import ReportError
 
 MADE_UP = ("HWLOC_FSROOT", "HWLOC_XMLFILE", "HWLOC_SYNTHETIC")
 
@@ -30,6 +30,7 @@ class Topology:
     allowed_cpus: set
     allowed_mems: set
     distances: dict = None  # {id: {id: SLIT distance}}, None when not known
+    offline_cpus: set = field(default_factory=set)
     info: dict = field(default_factory=dict)  # hwloc's words on the machine: CPUModel, hwlocVersion, ...
 
     def node_of_cpu(self, cpu):
@@ -74,6 +75,7 @@ def load(environ=os.environ):
     if not environ.get("HWLOC_XMLFILE") and not environ.get("HWLOC_SYNTHETIC"):
         root = environ.get("HWLOC_FSROOT") or ""
         add_sysfs(topology, f"{root}/sys/devices/system/node")
+        topology.offline_cpus = set(read_list(f"{root}/sys/devices/system/cpu/offline") or ())
         limit_to_process(topology, f"{root}/proc/self/status")
     elif is_this_machine(environ):
         limit_to_process(topology, "/proc/self/status")
@@ -195,40 +197,3 @@ def read_numbers(path):
 def has_no_remote_memory(topology):
     return all(cpu_node.id == node.id for node in topology.nodes.values() if node.has_memory
                for cpu_node in topology.nodes.values() if cpu_node.cpus)
-
-
-def choose_rows(topology, cpus=None, every=False):
-    """[(cpu, its node, reason to skip or "")]: the lowest allowed CPU of each node, those named, or all."""
-    if cpus is not None:
-        return [(cpu, *check_cpu(topology, cpu)) for cpu in cpus]
-    rows = []
-    for node in topology.nodes.values():
-        allowed = sorted(set(node.cpus) & topology.allowed_cpus)
-        if allowed:
-            rows.extend((cpu, node.id, "") for cpu in (allowed if every else allowed[:1]))
-        elif node.cpus:
-            rows.append((min(node.cpus), node.id, f"no CPU of node {node.id} is allowed to this process"))
-    return rows
-
-
-def check_cpu(topology, cpu):
-    node = topology.node_of_cpu(cpu)
-    if node is None:
-        raise UsageError(f"--cpus: there is no CPU {cpu} here; CPUs: "
-                         + format_list(c for n in topology.nodes.values() for c in n.cpus))
-    if cpu not in topology.allowed_cpus:
-        raise UsageError(f"--cpus: CPU {cpu} is not allowed to this process; allowed: "
-                         + format_list(topology.allowed_cpus))
-    return node, ""
-
-
-def choose_columns(topology, mem_nodes=None):
-    """[(memory node, reason to skip or "")]: the nodes that have memory, or those named."""
-    with_memory = [node.id for node in topology.nodes.values() if node.has_memory]
-    for number in mem_nodes or ():
-        if number not in with_memory:
-            why = "has no memory" if number in topology.nodes else "does not exist"
-            raise UsageError(f"--mem-nodes: node {number} {why}; nodes with memory: {format_list(with_memory)}")
-    chosen = with_memory if mem_nodes is None else mem_nodes
-    return [(number, "" if number in topology.allowed_mems else
-             f"the memory of node {number} is not allowed to this process") for number in chosen]
