@@ -90,6 +90,7 @@ class Signals:
     NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self):
+        self.interrupted = False
         self.before = {number: signal.signal(number, self.interrupt) for number in self.NUMBERS}
 
     def __exit__(self, *_):
@@ -97,6 +98,6 @@ class Signals:
             signal.signal(number, handler)
 
     def interrupt(self, number, _frame):
-        for other in self.NUMBERS:
-            signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(number)
+        if not self.interrupted:
+            self.interrupted = True
+            raise Interrupted(number)
