@@ -32,6 +32,10 @@ from memory takes the time that the topology says.
                          rounded down to a power of two (default 256K); a benchmark's memory should be 8 times
                          that, such as --size 4M
   --share DIR            an existing folder that is writable inside, at the same path; may be repeated
+  --forward PORT[:GUEST_PORT]
+                         connections to 127.0.0.1:PORT of this host reach GUEST_PORT (default: PORT) of the machine,
+                         such as the ssh server of harness/lab/sshd.sh; may be repeated. The machine itself
+                         reaches nothing
   --kernel VERSION       Linux 6.1 or 6.12 of Debian (default 6.1). 6.12, which has the kernel's own weighted
                          interleave, runs under QEMU 10, which is downloaded if need be
   --arch amd64|arm64     the machine's architecture (default amd64). arm64 has Debian's programs and this
@@ -60,7 +64,7 @@ fail() {
     exit 125
 }
 
-topology=2-socket pace='' paced=1 count='' counted=0 cache_size=256K shares=() kernel_version='' arch=amd64
+topology=2-socket pace='' paced=1 count='' counted=0 cache_size=256K shares=() forwards=() kernel_version='' arch=amd64
 timeout_s='' boot_timeout_s=120 accel=tcg keep_console=''
 
 parse_options() {
@@ -71,7 +75,7 @@ parse_options() {
         --no-pace) paced=0 ;;
         --count) counted=1 ;;
         --count=?*) counted=1 count=${1#*=} ;;
-        --topology | --kernel | --arch | --pace | --cache-size | --share | --timeout | --boot-timeout | --accel | --console)
+        --topology | --kernel | --arch | --pace | --cache-size | --share | --forward | --timeout | --boot-timeout | --accel | --console)
             [ -n "${2:-}" ] || bad_usage "$1 needs a value; see --help"
             case "$2" in *$'\n'*) bad_usage "$1: a value with a line break is not accepted" ;; esac
             case "$1" in
@@ -81,6 +85,7 @@ parse_options() {
             --pace) pace=$2 ;;
             --cache-size) cache_size=$2 ;;
             --share) shares+=("$2") ;;
+            --forward) forwards+=("$2") ;;
             --timeout) timeout_s=$2 ;;
             --boot-timeout) boot_timeout_s=$2 ;;
             --accel) accel=$2 ;;
@@ -116,7 +121,21 @@ check_options() {
     *) bad_usage "--accel '$accel': accepted are tcg and kvm" ;;
     esac
     [[ $arch = amd64 || $accel = tcg ]] || bad_usage "--arch arm64 needs --accel tcg"
+    check_forwards
     check_files
+}
+
+# Gives each --forward its guest port.
+check_forwards() {
+    local i port taken=' '
+    for i in "${!forwards[@]}"; do
+        port=${forwards[i]%:*}
+        [[ ${forwards[i]} =~ ^[1-9][0-9]{0,4}(:[1-9][0-9]{0,4})?$ && $port -le 65535 && ${forwards[i]#*:} -le 65535 ]] ||
+            bad_usage "--forward '${forwards[i]}': accepted is PORT or PORT:GUEST_PORT, each from 1 to 65535"
+        [[ $taken != *" $port "* ]] || bad_usage "--forward ${forwards[i]}: port $port is named twice"
+        taken+="$port "
+        forwards[i]=$port:${forwards[i]#*:}
+    done
 }
 
 check_files() {
@@ -209,6 +228,7 @@ make_initramfs() {
     cp "$parts/init.sh" "$folder/init"
     chmod 755 "$folder/init"
     cp -r "$kernel/modules" "$folder/vm/modules"
+    [ ${#forwards[@]} -eq 0 ] || cp -r "$kernel/network" "$folder/vm/network"
     printf '%s\n' "${ports[@]}" >"$folder/vm/ports"
     if [ -n "$tree" ]; then
         echo "$root" >"$folder/vm/tree"
@@ -274,9 +294,19 @@ make_arguments() {
     for i in "${!shares[@]}"; do
         arguments+=(-virtfs "$(share "${shares[i]}" "share$i" '')")
     done
+    [ ${#forwards[@]} -eq 0 ] || add_network
     [ "$paced$counted" = 00 ] || derive --table --qemu-major "$qemu_major" >"$session/machine"
     [ "$paced" -eq 0 ] || add_plugin pace "$session_listed"
     [ "$counted" -eq 0 ] || add_plugin count "$session_listed"
+}
+
+# The network is QEMU's own, without a way out of it.
+add_network() {
+    local forward network=user,id=network,restrict=on,ipv6=off
+    for forward in "${forwards[@]}"; do
+        network+=,hostfwd=tcp:127.0.0.1:${forward%:*}-:${forward#*:}
+    done
+    arguments+=(-netdev "$network" -device "virtio-net-pci,netdev=network,romfile=")
 }
 
 # Builds and names a plugin. Each version of QEMU's plugin interface is refused by the emulators of the other.
@@ -341,6 +371,7 @@ last_line() {
 
 # Says what went wrong with the machine, or sets status, the command's.
 judge() {
+    local forward
     if grep -q 'Kernel panic' "$console"; then
         fail "the guest's kernel panicked: $(tr -d '\r' <"$console" | grep -m 1 -o 'Kernel panic.*')"
     fi
@@ -349,6 +380,8 @@ judge() {
         exit 124
     fi
     if [ "$qemu_status" -ne 0 ] && [ ! -s "$session/status" ]; then
+        forward=$(sed -n "s/.*Could not set up host forwarding rule '[^']*:\([0-9]*\)-.*/\1/p" "$session/errors")
+        [ -z "$forward" ] || fail "--forward $forward: that port of 127.0.0.1 is in use, or not for ordinary users"
         # QEMU adds a line of its own to a plugin's.
         fail "QEMU failed: $(grep -m 1 -E '^(pace|count): ' "$session/errors" || last_line "$session/errors") (its status: $qemu_status)"
     fi

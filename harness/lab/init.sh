@@ -18,7 +18,7 @@ finish() {
     poweroff -f
 }
 
-for module in /vm/modules/*.ko; do
+for module in /vm/modules/*.ko /vm/network/*.ko; do
     [ -e "$module" ] && insmod "$module"
 done
 
@@ -60,6 +60,15 @@ ln -s /proc/self/fd/1 /new/dev/stdout
 ln -s /proc/self/fd/2 /new/dev/stderr
 hostname numa-lab
 ip link set lo up
+if [ -d /vm/network ]; then
+    card=
+    for device in /sys/class/net/*/device; do
+        [ -e "$device" ] && card=${device%/device} && card=${card##*/}
+    done
+    # Where QEMU expects the guest when it has asked for no address.
+    { [ -n "$card" ] && ip addr add 10.0.2.15/24 dev "$card" && ip link set "$card" up; } ||
+        finish 125 "cannot bring up the network card, which needs virtio_net"
+fi
 
 if [ -n "$tree" ]; then
     mkdir -p "/new$tree"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the folder that holds a guest kernel: `vmlinuz`, in `modules/` the 9p modules in load order, and for
-# another architecture than this machine's a `busybox`. Nothing is installed: Debian's packages are downloaded
-# and unpacked once into the user's cache.
+# Prints the folder that holds a guest kernel: `vmlinuz`, in `modules/` the 9p modules in load order, in `network/`
+# the network card's, and for another architecture than this machine's a `busybox`. Nothing is installed: Debian's
+# packages are downloaded and unpacked once into the user's cache.
 # Usage: kernel.sh [--arch amd64|arm64] [VERSION], such as 6.1 or 6.12; without one 6.1, or what the archive
 # has instead.
 set -euo pipefail
@@ -14,18 +14,27 @@ version=${arguments[0]:-}
 [ -n "${NUMA_LAB_KERNEL:-}" ] || [ -z "${NUMA_LAB_MODULES:-}" ] || die "NUMA_LAB_MODULES needs NUMA_LAB_KERNEL"
 hint="or name your own: NUMA_LAB_KERNEL=/path/vmlinuz NUMA_LAB_MODULES=/lib/modules/VERSION"
 
-# What a guest needs before it can mount the host's files. One that is built in has no file: no error.
+# What a guest needs before it can mount the host's files, and for lab.sh's --forward. One that is built in has no
+# file: no error.
 modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
     netfs fscache 9pnet 9pnet_virtio 9p)
+network=(failover net_failover virtio_net)
 
-# $1: vmlinuz, $2: a /lib/modules/VERSION folder, $3: folder to make. Modules get a number, so that a
-# glob loads them in order, and are unpacked, because busybox reads no compressed module.
+# $1: vmlinuz, $2: a /lib/modules/VERSION folder, $3: folder to make.
 assemble() {
-    local name file number=10
-    mkdir -p "$3/modules"
+    mkdir -p "$3/modules" "$3/network"
     cp "$1" "$3/vmlinuz"
-    for name in "${modules[@]}"; do
-        file=$(find "$2" -name "$name.ko*" -o -name "${name//_/-}.ko*" | head -n 1)
+    unpack_modules "$2" "$3/modules" "${modules[@]}"
+    unpack_modules "$2" "$3/network" "${network[@]}"
+}
+
+# $1: a /lib/modules/VERSION folder, $2: folder, the rest: modules. They get a number, so that a glob loads them in
+# order, and are unpacked, because busybox reads no compressed module.
+unpack_modules() {
+    local from=$1 to=$2 name file number=10
+    shift 2
+    for name in "$@"; do
+        file=$(find "$from" -name "$name.ko*" -o -name "${name//_/-}.ko*" | head -n 1)
         number=$((number + 1))
         [ -n "$file" ] || continue
         case "$file" in
@@ -34,7 +43,7 @@ assemble() {
         *.ko.zst) zstd -qdc "$file" ;;
         *.ko.gz) gzip -dc "$file" ;;
         *) die "'$file' is compressed in a way not known here (accepted: .ko .ko.xz .ko.zst .ko.gz)" ;;
-        esac >"$3/modules/$number-$name.ko"
+        esac >"$to/$number-$name.ko"
     done
 }
 
@@ -58,10 +67,13 @@ newest() {
         sed -n "s/^Depends: \(linux-image-$1[^ ,]*\).*/\1/p" | sort -V | tail -n 1
 }
 
+# What was assembled in another way is made again.
+key=$({ echo "${modules[@]}" "${network[@]}" && declare -f assemble unpack_modules; } | sha256sum | cut -c 1-8)
+
 # What is in the cache will do: a newer one is had by removing it there. Linux 6.1 boots every time under
 # QEMU 7.2 and 10.0, 6.12 does not under 7.2, so without a version given 6.1 comes first.
 series=${version:-6.1}
-found=$(newest_cached "linux-image-$series.*-$arch")
+found=$(newest_cached "linux-image-$series.*-$arch-$key")
 if [ -z "$found" ] && command -v apt-get >/dev/null; then
     foreign=$([ "$arch" = "$(dpkg --print-architecture)" ] || echo yes)
     [ -z "$foreign" ] || use_own_apt "$arch"
@@ -70,7 +82,7 @@ if [ -z "$found" ] && command -v apt-get >/dev/null; then
         use_own_apt "$arch" backports
         package=$(newest "${series//./\\.}\\.")
     elif [ -z "$package" ]; then
-        found=$(newest_cached "linux-image-*-$arch")
+        found=$(newest_cached "linux-image-*-$arch-$key")
         [ -n "$found" ] || package=$(newest '[0-9]')
     fi
 fi
@@ -83,8 +95,8 @@ if [ -z "$found" ]; then
     unpack "${packages[@]}"
     assemble "$work"/files/boot/vmlinuz-* "$work/files" "$work/kernel"
     [ -z "$foreign" ] || cp "$work/files/bin/busybox" "$work/kernel/"
-    publish "$work/kernel" "$package"
-    found=$cache/$package
+    publish "$work/kernel" "$package-$key"
+    found=$cache/$package-$key
 fi
 verify "$found"
 echo "$found"

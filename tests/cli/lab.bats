@@ -46,6 +46,10 @@ refuses() {
     refuses "--share '/none-such'" harness/lab.sh --share /none-such -- true
     refuses "need --accel tcg" harness/lab.sh --count --accel kvm -- true
     refuses "--accel 'xen'" harness/lab.sh --accel xen -- true
+    for forward in 0 022 65536 22:65536 x 22: :22 1:2:3 127.0.0.1:22; do
+        refuses "--forward '$forward': accepted is PORT or PORT:GUEST_PORT" harness/lab.sh --forward $forward -- true
+    done
+    refuses "--forward 2222:23: port 2222 is named twice" harness/lab.sh --forward 2222 --forward 2222:23 -- true
 }
 
 @test "lab.sh says what is missing: the emulator, a kernel" {
@@ -76,6 +80,26 @@ END
     ends 125 "QEMU failed: no such machine" env QEMU="$BATS_TEST_TMPDIR/qemu" XDG_CACHE_HOME="$BATS_TEST_TMPDIR" \
         NUMA_LAB_KERNEL="$BATS_TEST_TMPDIR/vmlinuz" NUMA_LAB_MODULES="$BATS_TEST_TMPDIR/version" \
         harness/lab.sh --no-pace -- true
+}
+
+@test "lab.sh says that a port to forward is in use" {
+    for tool in qemu-system-x86_64 busybox cpio; do
+        command -v $tool >/dev/null || skip "no $tool here (harness/setup.sh vm)"
+    done
+    [ "$HOSTTYPE" = x86_64 ] || skip "the amd64 machine needs an amd64 host"
+    mkdir "$BATS_TEST_TMPDIR/6.1"
+    touch "$BATS_TEST_TMPDIR/vmlinuz"
+    ends 125 "that port of 127.0.0.1 is in use" env XDG_CACHE_HOME="$BATS_TEST_TMPDIR" \
+        NUMA_LAB_KERNEL="$BATS_TEST_TMPDIR/vmlinuz" NUMA_LAB_MODULES="$BATS_TEST_TMPDIR/6.1" \
+        /usr/bin/python3 -c '
+import socket, subprocess, sys
+with socket.create_server(("127.0.0.1", 0)) as taken:
+    port = taken.getsockname()[1]
+    sys.exit(subprocess.call(["harness/lab.sh", "--no-pace", "--forward", f"{port}:22", "--", "true"]))'
+}
+
+@test "sshd.sh refuses what it cannot do" {
+    ends 1 "this is no machine of the lab" harness/lab/sshd.sh "$BATS_TEST_TMPDIR"
 }
 
 @test "locality.sh refuses what it cannot read" {
