@@ -20,6 +20,9 @@ modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_p
     netfs fscache 9pnet 9pnet_virtio 9p)
 network=(failover net_failover virtio_net)
 
+# Of what is assembled: whoever changes that counts up, and cached kernels of an older layout are made anew.
+layout=2
+
 # $1: vmlinuz, $2: a /lib/modules/VERSION folder, $3: folder to make.
 assemble() {
     mkdir -p "$3/modules" "$3/network"
@@ -67,13 +70,10 @@ newest() {
         sed -n "s/^Depends: \(linux-image-$1[^ ,]*\).*/\1/p" | sort -V | tail -n 1
 }
 
-# What was assembled in another way is made again.
-key=$({ echo "${modules[@]}" "${network[@]}" && declare -f assemble unpack_modules; } | sha256sum | cut -c 1-8)
-
 # What is in the cache will do: a newer one is had by removing it there. Linux 6.1 boots every time under
 # QEMU 7.2 and 10.0, 6.12 does not under 7.2, so without a version given 6.1 comes first.
 series=${version:-6.1}
-found=$(newest_cached "linux-image-$series.*-$arch-$key")
+found=$(newest_cached "linux-image-$series.*-$arch-layout$layout")
 if [ -z "$found" ] && command -v apt-get >/dev/null; then
     foreign=$([ "$arch" = "$(dpkg --print-architecture)" ] || echo yes)
     [ -z "$foreign" ] || use_own_apt "$arch"
@@ -82,7 +82,7 @@ if [ -z "$found" ] && command -v apt-get >/dev/null; then
         use_own_apt "$arch" backports
         package=$(newest "${series//./\\.}\\.")
     elif [ -z "$package" ]; then
-        found=$(newest_cached "linux-image-*-$arch-$key")
+        found=$(newest_cached "linux-image-*-$arch-layout$layout")
         [ -n "$found" ] || package=$(newest '[0-9]')
     fi
 fi
@@ -95,8 +95,8 @@ if [ -z "$found" ]; then
     unpack "${packages[@]}"
     assemble "$work"/files/boot/vmlinuz-* "$work/files" "$work/kernel"
     [ -z "$foreign" ] || cp "$work/files/bin/busybox" "$work/kernel/"
-    publish "$work/kernel" "$package-$key"
-    found=$cache/$package-$key
+    publish "$work/kernel" "$package-layout$layout"
+    found=$cache/$package-layout$layout
 fi
 verify "$found"
 echo "$found"

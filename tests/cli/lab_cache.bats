@@ -6,7 +6,7 @@ setup() {
     cd "$BATS_TEST_DIRNAME/../.." || return
     export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
     unset NUMA_LAB_KERNEL NUMA_LAB_MODULES
-    kernel=$XDG_CACHE_HOME/numa_alloc/lab/linux-image-6.1.0-1-amd64
+    kernel=$XDG_CACHE_HOME/numa_alloc/lab/linux-image-6.1.0-1-amd64-layout2
     mkdir -p "$kernel/modules"
     echo kernel >"$kernel/vmlinuz"
     echo module >"$kernel/modules/11-9p.ko"
@@ -17,6 +17,22 @@ setup() {
     run harness/lab/kernel.sh
     [ "$status" -eq 0 ]
     [ "$output" = "$kernel" ]
+}
+
+@test "kernel.sh does not take a kernel of an older layout, which has no network card" {
+    mv "$kernel" "${kernel%-layout2}"
+    run env PATH="$(without_apt)" harness/lab/kernel.sh
+    [ "$status" -eq 1 ]
+    [[ $output = *"no apt-get here to download one with"* ]]
+}
+
+without_apt() {
+    local tool
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    for tool in bash dirname find head mkdir mktemp rm sort tail; do
+        ln -s "$(command -v $tool)" "$BATS_TEST_TMPDIR/bin/$tool"
+    done
+    echo "$BATS_TEST_TMPDIR/bin"
 }
 
 @test "kernel.sh refuses a damaged kernel with one line that names what to remove" {
