@@ -27,14 +27,14 @@ ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
-C_FILES      := $(wildcard alloc/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] harness/lab/*.[ch] harness/lab/plugin/*.[ch])
+C_FILES      := $(wildcard alloc/*.[ch] harness/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] harness/lab/*.[ch] harness/lab/plugin/*.[ch])
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
-SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh tests/lab/*.sh tests/cli/*.bats) .ci/run
+SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/lab/*.sh tests/slurm/*.sh tests/cli/*.bats tests/cli/*.bash) .ci/run
 
 .PHONY: all check check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
-all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS) ## Build the allocator and the benchmarks
+all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS) ## Build the allocator and the benchmarks
 
 $(BUILD)/:
 	@mkdir -p $(BUILD)
@@ -53,6 +53,9 @@ alloc/libnuma_alloc.a: $(BUILD)/numa_alloc.o
 	$(AR) rcs $@ $<
 
 alloc/numa_run: alloc/numa_run.c | $(BUILD)/
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
+
+harness/run_cell: harness/run_cell.c | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
 
 # A finding traps: the sanitizer's own report would allocate, perhaps under our lock.
@@ -143,7 +146,7 @@ format: ## Rewrite the C files in the project's format
 	clang-format -i $(C_FILES)
 
 clean: ## Remove what was built (results/ stays)
-	rm -rf $(BUILD) alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run $(BENCH_PROGS)
+	rm -rf $(BUILD) alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## This list
