@@ -63,6 +63,8 @@ def converse(ours, finished):
         said = ours.recv(MOST_NAME_BYTES)
         if not said:
             return
+        if said.startswith(b"!"):  # run_cell cannot do its own work: neither could the next
+            raise ReportError(said[1:].decode(errors="replace"))
         finished(os.fsdecode(said))
         with suppress(BrokenPipeError, ConnectionResetError):
             ours.send(b"\n")
