@@ -59,6 +59,6 @@ StrictModes no
 # Sweeps start several sessions at a time.
 MaxStartups 100
 Subsystem sftp internal-sftp
-SetEnv $(for name in PATH LANG GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0; do printf ' "%s=%s"' "$name" "${!name}"; done)
+SetEnv$(env | sed -nE 's/^((PATH|LANG|GIT_CONFIG_[A-Z0-9_]*)=.*)/ "\1"/p' | tr -d '\n')
 END
 exec "$server" -D -e -f /run/ssh/config
