@@ -26,7 +26,8 @@ from matplotlib.patches import Patch, Rectangle  # noqa: E402
 
 from . import layout  # noqa: E402
 from .errors import whole_file  # noqa: E402
-from .schema import UNITS  # noqa: E402
+from .schema import HIGHER  # noqa: E402
+from .table import is_shown  # noqa: E402
 
 PNG_DPI = 200  # twice matplotlib's own 100
 MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
@@ -80,10 +81,12 @@ class Geometry:
 
 def draw_all(rows, environment, folder):
     """Writes NAME.png and NAME.svg for each bench (NAME-metric where a bench has several); returns the paths."""
-    parts = layout.figures(rows)
+    parts = {name: part for name, part in layout.figures(rows).items() if is_shown(name[1])}
     benches = [bench for bench, _ in parts]
     paths = []
     for (bench, metric), part in parts.items():
+        if all(row["median"] is None for row in part) and len(parts) > 1:
+            continue
         name = bench if benches.count(bench) == 1 else f"{bench}-{metric}"
         figure = draw(part, environment)
         for ending, options in (("png", {"dpi": png_dpi(*figure.get_size_inches())}),
@@ -103,10 +106,9 @@ def png_dpi(width_in, height_in):
 def draw(rows, environment):
     """The figure of one bench."""
     first = rows[0]
-    unit = UNITS[first["unit"]]
-    panels, columns = layout.panels(rows), layout.column_nodes(rows)
+    panels, columns = layout.panels(rows), layout.columns(rows)
     row_keys = sorted({(row["cpu_node"], row["cpu"]) for row in rows})
-    heading = layout.shortened(f"{layout.title(first['bench'])} ({first['unit']}) on "
+    heading = layout.shortened(f"{layout.title(first['bench'], first['metric'])} ({first['unit']}) on "
                                f"{first['host'] or 'an unnamed machine'}", 100)
     details = layout.shortened(layout.machine_words(rows, environment), 180)
     size = Geometry(len(row_keys), len(columns), len(panels), 0.5 + max(0.125 * len(heading), 0.078 * len(details)))
@@ -117,30 +119,30 @@ def draw(rows, environment):
     figure.text(0.25 / size.width, 1 - 0.34 / height, heading, fontsize=14, fontweight="bold", color=INK, va="center")
     figure.text(0.25 / size.width, 1 - 0.64 / height, details, fontsize=9.5, color="#444444", va="center")
 
-    scale = colour_scale(rows, unit)
+    scale = colour_scale(rows)
     no_cpus = nodes_without_cpus(environment)
     for index, (name, panel) in enumerate(panels.items()):
         axes = figure.add_axes(size.panel_box(index, height))
         draw_panel(axes, panel, row_keys, columns, scale, size)
         axes.set_title(layout.shortened(name, 80), fontsize=11, color=INK, pad=6)
         axes.set_xticks(range(len(columns)))
-        axes.set_xticklabels([f"{node}\n(no CPUs)" if node in no_cpus else str(node) for node in columns], fontsize=9)
+        axes.set_xticklabels([f"{name}\n(no CPUs)" if name in no_cpus else wrapped(name) for name in columns], fontsize=9)
         axes.set_yticks(range(len(row_keys)))
         axes.set_yticklabels([f"{node} (CPU {cpu})" for node, cpu in row_keys],
                              fontsize=7 if size.one_line else 9)
-        axes.set_xlabel("memory node", fontsize=9.5)
+        axes.set_xlabel("memory node" if isinstance(columns[-1], int) else "memory node, or policy", fontsize=9.5)
         axes.set_ylabel("CPU node" if index % size.per_band == 0 else "", fontsize=9.5)
         if index % size.per_band:
             axes.tick_params(labelleft=False)
     if scale is not None:
-        draw_scale(figure, scale, unit, size, height)
+        draw_scale(figure, scale, first, size, height)
     if handles:
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.2 / size.width, 0.08 / height), ncol=1,
                       fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, labelspacing=0.45)
     return figure
 
 
-def colour_scale(rows, unit):
+def colour_scale(rows):
     """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures.
 
     The scale spans a quarter of its lowest value at least, so that a percent of noise does not look like a cliff.
@@ -148,18 +150,23 @@ def colour_scale(rows, unit):
     values = [row["median"] for row in rows if row["median"] is not None]
     if not values:
         return None
-    colours = cm.cividis_r if unit.higher_is_better else cm.cividis
-    return cm.ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values))), colours)
+    colours = cm.cividis_r if rows[0]["better"] == HIGHER else cm.cividis
+    return cm.ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values)) or 1), colours)
 
 
-def draw_scale(figure, scale, unit, size, height):
+def draw_scale(figure, scale, row, size, height):
     left, bottom, _, panel_height = size.panel_box(0, height)
     left = (size.left + size.panels_w + 0.3) / size.width
     axes = figure.add_axes((left, bottom, 0.16 / size.width, panel_height))
     bar = figure.colorbar(scale, cax=axes)
-    bar.set_label(f"{unit.name}\n{unit.better}", fontsize=8, linespacing=1.3)
+    bar.set_label(f"{row['unit']}\n{layout.better_words(row)}", fontsize=8, linespacing=1.3)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_linewidth(0.5)
+
+
+def wrapped(name):
+    """A column's name in lines short enough for it: a policy is broken at its colon."""
+    return layout.shortened(str(name), 26).replace(":", ":\n", 1)
 
 
 def nodes_without_cpus(environment):
@@ -176,8 +183,8 @@ def draw_panel(axes, panel, row_keys, columns, scale, size):
     for side in axes.spines.values():
         side.set_visible(False)
     for y, key in enumerate(row_keys):
-        for x, node in enumerate(columns):
-            draw_cell(axes, x, y, panel.get(key, {}).get(node), key[0] == node, scale, size)
+        for x, name in enumerate(columns):
+            draw_cell(axes, x, y, panel.get(key, {}).get(name), key[0] == name, scale, size)
 
 
 def draw_cell(axes, x, y, row, local, scale, size):
@@ -228,7 +235,7 @@ def ink_on(colour):
 def legend_handles(rows):
     present = {word for row in rows for word in layout.marks(row)}
     handles = []
-    if any(row["cpu_node"] == row["mem_node"] for row in rows):
+    if any(row["cpu_node"] == layout.column(row) for row in rows):
         handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1, label="local memory, which penalties are over"))
     handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor="#555555", hatch=hatch, linewidth=0, label=label)
                    for word, (hatch, label) in MARKS.items() if word in present)

@@ -1,6 +1,9 @@
 """How a matrix is arranged for a reader: its panels, rows, columns, and the words for a cell."""
 
-from .schema import BENCHES, CONDITIONS
+from .schema import BENCHES, CONDITIONS, HIGHER, RESOURCES
+
+
+COMMAND = "command"  # the variant of a user's command: not worth a word
 
 
 def figures(rows):
@@ -17,14 +20,30 @@ def varying(rows):
 
 
 def panels(rows):
-    """{panel name: {(cpu_node, cpu): {mem_node: row}}} in the order of the rows."""
+    """{panel name: {(cpu_node, cpu): {column: row}}} in the order of the rows."""
     names = varying(rows)
     parts = {}
     for row in rows:
-        words = [row["variant"]] + [condition_words(name, row[name]) for name in names if row["median"] is not None]
+        words = ([] if row["variant"] == COMMAND else [row["variant"]]) + [condition_words(name, row[name]) for name in names if row["median"] is not None]
         panel = parts.setdefault(" · ".join(words), {})
-        panel.setdefault((row["cpu_node"], row["cpu"]), {})[row["mem_node"]] = row
+        panel.setdefault((row["cpu_node"], row["cpu"]), {})[column(row)] = row
     return parts
+
+
+def column(row):
+    """What a cell's column is called: a memory node's number where the policy binds to it, else the policy."""
+    bound = row.get("policy") in (None, "", "none", f"bind:{row['mem_node']}")
+    return row["mem_node"] if bound and row["mem_node"] is not None else row.get("policy") or "unknown"
+
+
+def columns(rows):
+    """The columns of a table or picture: memory nodes by number, then the other policies in the rows' order."""
+    found = dict.fromkeys(column(row) for row in rows)
+    return sorted(name for name in found if isinstance(name, int)) + [name for name in found if not isinstance(name, int)]
+
+
+def better_words(row):
+    return "higher is better" if row["better"] == HIGHER else "lower is better"
 
 
 def condition_words(name, value):
@@ -63,16 +82,27 @@ def marks(row):
 
 def value_words(value):
     """A measurement with three digits, more before the point: 1,953 · 171 · 91.2 · 9.31"""
+    if value == 0:
+        return "0"
     decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3 if value >= 0.09995 else 4
     return f"{value:,.{decimals}f}"
+
+
+def quantity_words(value, unit):
+    """The value with its unit: bytes in MiB, times below a tenth of a second in ms."""
+    scale, name = {"B": (1 << 20, "MiB"), "s": (1e-3, "ms") if 0 < value < 0.1 else (1, "s")}.get(unit, (1, unit))
+    return f"{value_words(value / scale)} {name}"
 
 
 def penalty_words(penalty):
     return f"{penalty:.2f}×" if penalty < 100 else f"{penalty:.0f}×"
 
 
-def title(bench):
-    return BENCHES[bench].title if bench in BENCHES else bench
+def title(bench, metric):
+    """A figure's name: a benchmark's own, or the program's and the metric's."""
+    if bench in BENCHES:
+        return BENCHES[bench].title
+    return f"{bench}, {RESOURCES[metric].title.lower() if metric in RESOURCES else metric}"
 
 
 def machine_words(rows, environment):
@@ -96,7 +126,3 @@ def rounds_of(rows, environment):
         return options["rounds"]
     counts = [int(row["rounds"]) for row in rows if str(row.get("rounds") or "").isdigit()]
     return max(counts, default=0)
-
-
-def column_nodes(rows):
-    return sorted({row["mem_node"] for row in rows})

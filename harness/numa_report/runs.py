@@ -9,6 +9,7 @@ from . import singles, tables, verdict
 from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")
+UNFINISHED = "UNFINISHED"  # in the folder of a sweep that is running or was ended midway
 
 
 def find(path):
@@ -57,19 +58,20 @@ def is_sweep(folder):
 def matrix_of_sweep(folder):
     path = os.path.join(folder, "matrix.csv")
     if not os.path.exists(path):
-        if not os.path.exists(os.path.join(folder, "samples.csv")):
-            raise ReportError(f"{folder}: the sweep has not finished; continue with: "
+        if os.path.exists(os.path.join(folder, UNFINISHED)) or not os.path.exists(os.path.join(folder, "samples.csv")):
+            raise ReportError(f"{folder}: the sweep has not ended; continue with: "
                               f"harness/run_matrix.sh --resume {shlex.quote(folder)}")
         summarise_samples(folder)
     return tables.read_matrix(path)
 
 
 def summarise_samples(folder):
-    """matrix.csv from samples.csv; where the plan and the joblog are kept, with the failed and skipped cells."""
+    """matrix.csv from samples.csv; where the plan and cells/ are kept, with the failed and skipped cells."""
     samples = tables.read_samples(os.path.join(folder, "samples.csv"))
     failures, jobs = {}, []
     if is_sweep(folder) and os.path.isdir(os.path.join(folder, "cells")):
-        _, failures, jobs = collect.collect(folder)
+        results = collect.reread(folder)
+        failures, jobs = results.reasons(), results.jobs
     write_summary(folder, samples, failures, jobs)
 
 
@@ -83,16 +85,11 @@ def write_summary(folder, samples, failures=None, jobs=()):
     return rows
 
 
-def finish(folder):
-    """samples.csv and matrix.csv of a sweep whose commands have all run; returns the matrix's rows."""
-    samples, failures, jobs = collect.collect(folder)
-    collect.write_samples(folder, samples)
-    return write_summary(folder, samples, failures, jobs)
-
-
 def judge(folder, rows):
     """The verdict on the matrix's rows, kept as verdict.txt; returns its lines."""
-    words = verdict.lines(rows, environment.load(folder))
+    path = os.path.join(folder, collect.SENTINELS)
+    sentinels = tables.read_samples(path) if os.path.exists(path) else []
+    words = verdict.lines(rows, environment.load(folder), sentinels)
     verdict.save(folder, words)
     return words
 

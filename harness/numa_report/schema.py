@@ -6,34 +6,45 @@ SAMPLE_COLUMNS = (
     "run", "host", "round", "cell", "bench", "metric", "unit", "cpu", "cpu_node", "mem_node", "allocator",
     "policy", "pages", "threads", "size_bytes", "variant", "value", "placement", "placed_fraction", "started_at",
     "sample",  # appended by the harness: 1-based within its cell and round, so that a doubled row is seen
+    "better",  # lower or higher: which of two values is to be wished for
 )
 
 MATRIX_COLUMNS = (
     "run", "host", "cell", "bench", "metric", "unit", "cpu", "cpu_node", "mem_node", "allocator", "policy", "pages",
     "threads", "size_bytes", "variant", "median", "ci_low", "ci_high", "mad", "samples", "outliers", "status",
-    "penalty", "placement", "placed_fraction", "started_at", "rounds", "reason",
+    "penalty", "placement", "placed_fraction", "started_at", "rounds", "reason", "better",
 )
 
 PLACEMENTS = ("verified", "failed", "unverified")
 STATUSES = ("ok", "noisy", "misplaced", "failed", "skipped")
 MEASURED = ("ok", "noisy")  # the statuses whose median is the median of what was asked for
 FEWEST_SAMPLES = 3  # fewer cannot show a spread
+PLACED = 0.999  # of the pages: what is called verified
+LOWER, HIGHER = BETTER = ("lower", "higher")
 
 # What tells the figure's panels apart besides the variant.
 CONDITIONS = ("allocator", "pages", "threads", "size_bytes")
 
 
+def better_of(unit, better=None):
+    """Which of two values is the better one: what the data say, or what the unit lets one expect."""
+    return better or (HIGHER if unit.endswith("/s") else LOWER)
+
+
 @dataclass(frozen=True)
-class Unit:
-    name: str
-    higher_is_better: bool
+class Resource:
+    """What run_cell records of every command (getrusage(2)); of a user's command these are metrics."""
 
-    @property
-    def better(self):
-        return "higher is better" if self.higher_is_better else "lower is better"
+    unit: str
+    title: str
+    better: str = LOWER
 
 
-UNITS = {unit.name: unit for unit in (Unit("ns", False), Unit("GB/s", True))}
+RESOURCES = {
+    "wall_time": Resource("s", "Wall time"), "user_time": Resource("s", "User time"),
+    "system_time": Resource("s", "System time"), "peak_memory": Resource("B", "Peak memory"),
+    "minor_faults": Resource("faults", "Minor page faults"), "major_faults": Resource("faults", "Major page faults"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,13 +56,16 @@ class Bench:
     variants: tuple
     title: str
     size_bytes: tuple  # the least and the most that its --size takes (size_min_bytes, size_max_bytes in its source)
-    seconds: tuple  # what one run takes at its default size on a quiet and on a noisy machine, seen on a few
+    takes_threads: bool  # whether it has --threads
+    sweep_options: tuple  # fewer and shorter samples than its own default: a sweep puts several rounds together
+    seconds: tuple  # what one run takes with those at its default size on a quiet and on a noisy machine, seen on a few
 
 
 BENCHES = {
-    "latency": Bench("load_latency", "ns", ("random",), "Memory latency", (512, 512 << 30), (1, 3)),
+    "latency": Bench("load_latency", "ns", ("random",), "Memory latency", (512, 512 << 30),
+                     False, ("--max-samples", "7", "--min-sample-ms", "30"), (0.5, 1)),
     "bandwidth": Bench("bandwidth", "GB/s", ("read", "write", "copy", "scale", "add", "triad"), "Memory bandwidth",
-                       (64 << 10, 4 << 40), (4, 14)),
+                       (64 << 10, 4 << 40), True, ("--max-samples", "7", "--min-sample-ms", "20"), (2, 4)),
 }
 
 
@@ -67,5 +81,11 @@ def cell_order(row):
     return (
         benches.index(row["bench"]) if bench else len(benches), row["bench"], row["metric"],
         variants.index(row["variant"]) if row["variant"] in variants else len(variants), row["variant"],
-        row["cpu_node"], row["cpu"], row["mem_node"],
+        row["cpu_node"], row["cpu"], *column_order(row),
     )
+
+
+def column_order(row):
+    """Sort key of a cell's column: memory nodes by number, then the policies that name no single one."""
+    node = row["mem_node"]
+    return (node is None, -1 if node is None else node, row.get("policy") or "")

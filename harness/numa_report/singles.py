@@ -15,6 +15,7 @@ from statistics import median
 from . import tables
 from .errors import DataError
 from .layout import shortened
+from .rounds import undisturbed
 
 CURVE, LOADED, CORE2CORE = PICTURES = ("curve", "loaded", "core2core")
 FEWEST_SIZES = 4  # --curve of the least size has 5; a sweep of fewer sizes is a matrix with panels
@@ -81,8 +82,6 @@ def reason_of(row):
 
 def point(rows):
     """The point that a figure's samples make; disturbed samples are left out as in summary.py."""
-    from .summary import undisturbed  # numpy takes long to import: only where there is something to draw
-
     low = [row["ci_low"] for row in rows if row["ci_low"] is not None]
     high = [row["ci_high"] for row in rows if row["ci_high"] is not None]
     return Point(median(row["value"] for row in undisturbed(rows)),

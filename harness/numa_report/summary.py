@@ -15,12 +15,13 @@
     failed     a command of the cell failed or ran past the time limit in some round; numbers are of the others
     misplaced  in some sample less than 99.9 % of the pages were on the node asked for
     noisy      fewer than 3 samples (they cannot show a spread), or the interval is wider than +-5 % of the median,
-               or the rounds' medians differ by more than 10 % of it. Two cells each within 5 % give a penalty within
+               or fewer than three quarters of the rounds' medians lie within 10 % of each other. Two cells each within 5 % give a penalty within
                about 10 %, and remote memory costs at least some 20 % on today's machines: beyond that the picture
                would show the noise.
     ok
-* penalty: median over the local cell's of the same CPU, variant and conditions, inverted where higher is better,
-  so that above 1 is worse. Only between cells that are ok or noisy; empty where the CPU's node has no memory.
+* penalty: median over the local cell's of the same CPU, variant and conditions (policy bind: to the CPU's own node),
+  inverted where higher is better, so that above 1 is worse. Only between cells that are ok or noisy and not 0; empty
+  where the CPU's node has no memory.
 """
 
 import os
@@ -32,15 +33,14 @@ import numpy
 from numa_sweep.topology import format_list
 
 from . import tables
-from .schema import BENCHES, CONDITIONS, FEWEST_SAMPLES, MATRIX_COLUMNS, MEASURED, UNITS, cell_id, cell_order
+from .rounds import rounds_disagree, undisturbed
+from .schema import CONDITIONS, FEWEST_SAMPLES, HIGHER, MATRIX_COLUMNS, MEASURED, better_of, cell_id, cell_order
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 OUTLIER_Z = 3.5
-FEWEST_UNDISTURBED = 6
 MAD_TO_SIGMA = 1.4826
 NOISY_HALF_WIDTH = 0.05
-NOISY_ROUNDS = 0.10
 
 GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *CONDITIONS, "policy")
 
@@ -49,18 +49,24 @@ def summarise(samples, failures=None, jobs=(), run="", host=""):
     """The rows of matrix.csv. failures: {job: reason}; jobs: the plan, for the cells that gave no sample."""
     groups = {}
     for row in samples:
-        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
-    failed = {}
-    for job, reason in (failures or {}).items():
-        failed.setdefault(job.key, {}).setdefault(reason, []).append(job.round)
-    failed = {key: "; ".join(f"round{'s' if len(rounds) > 1 else ''} {format_list(rounds)}: {reason}"
-                             for reason, rounds in reasons.items()) for key, reasons in failed.items()}
-    rows = [summarise_cell(group, failed.get((group[0]["bench"], group[0]["cpu"], group[0]["mem_node"])))
-            for group in groups.values()]
-    rows.extend(cells_without_samples(jobs, failed, {(row["bench"], row["cpu"], row["mem_node"]) for row in rows},
-                                      run, host))
+        row = {**row, "cell": row["cell"] or cell_id(row["bench"], row["variant"], row["cpu"], row["mem_node"])}
+        groups.setdefault((row["cell"], tuple(row[name] for name in GROUP)), []).append(row)
+    failed = failures_of_cells(failures or {})
+    rows = [summarise_cell(group, failed.get(cell)) for (cell, _), group in groups.items()]
+    measured = {(row["cell"], row["metric"]) for row in rows}
+    rows.extend(cells_without_samples(jobs, failed, measured, run, host))
     add_penalties(rows)
     return sorted(rows, key=cell_order)
+
+
+def failures_of_cells(failures):
+    """{cell id: why its runs failed, in words}"""
+    of_cells = {}
+    for job, reason in failures.items():
+        for variant in {item.variant for item in job.expected}:
+            of_cells.setdefault(job.cell_id(variant), {}).setdefault(reason, []).append(job.round)
+    return {cell: "; ".join(f"round{'s' if len(rounds) > 1 else ''} {format_list(rounds)}: {reason}"
+                            for reason, rounds in reasons.items()) for cell, reasons in of_cells.items()}
 
 
 def summarise_cell(group, failures=None):
@@ -81,7 +87,7 @@ def summarise_cell(group, failures=None):
     status = "failed" if failures else "misplaced" if placement == "failed" else "noisy" if noise else "ok"
     return {
         **{name: first[name] for name in ("run", "host", *GROUP)},
-        "cell": first["cell"] or cell_id(first["bench"], first["variant"], first["cpu"], first["mem_node"]),
+        "cell": first["cell"], "better": better_of(first["unit"], first.get("better")),
         "median": middle, "ci_low": low, "ci_high": high, "mad": mad, "samples": len(values),
         "outliers": int(numpy.sum(numpy.abs(values - middle) > OUTLIER_Z * MAD_TO_SIGMA * mad)),
         "status": status, "penalty": None, "placement": placement,
@@ -89,12 +95,6 @@ def summarise_cell(group, failures=None):
         "started_at": min(row["started_at"] for row in group), "rounds": len(rounds),
         "reason": failures if failures else noise if status == "noisy" else "",
     }
-
-
-def undisturbed(rows):
-    """The samples of a round that count."""
-    left = [row for row in rows if not row.get("disturbed")]
-    return left if len(left) >= FEWEST_UNDISTURBED else rows
 
 
 def bootstrap_interval(rounds, seed):
@@ -118,29 +118,31 @@ def worst_placement(group):
 def describe_noise(count, middle, low, high, round_medians):
     if count < FEWEST_SAMPLES:
         return f"{count} sample{'s' if count > 1 else ''}"
-    spread = max(round_medians) - min(round_medians)
-    if spread > NOISY_ROUNDS * middle:
-        return f"the rounds' medians differ by {100 * spread / middle:.0f} %"
+    def share(part):
+        return f"{100 * part / middle:.0f} % of the median" if middle else "a median of 0"
+
+    if rounds_disagree(round_medians):
+        return f"the rounds' medians differ by {share(max(round_medians) - min(round_medians))}"
     if high - low > 2 * NOISY_HALF_WIDTH * middle:
-        return f"the 95 % interval spans {100 * (high - low) / middle:.0f} % of the median"
+        return f"the 95 % interval spans {share(high - low)}"
     return ""
 
 
 def cells_without_samples(jobs, failed, measured, run, host):
-    """Rows for the jobs that gave nothing in any round: a cell for each variant the bench has."""
+    """Rows for the cells whose runs gave nothing in any round: one for each figure that was expected."""
     rows = {}
     for job in jobs:
-        if job.key in measured:
-            continue
-        bench = BENCHES[job.bench]
-        for variant in bench.variants:
-            rows[job.key, variant] = {
-                "run": run, "host": host, "cell": cell_id(job.bench, variant, job.cpu, job.mem_node),
-                "bench": job.bench, "metric": bench.metric, "unit": bench.unit, "cpu": job.cpu,
-                "cpu_node": job.cpu_node, "mem_node": job.mem_node, "allocator": "numa_alloc",
-                "policy": f"bind:{job.mem_node}", "variant": variant, "median": None, "samples": 0, "outliers": 0,
-                "status": "skipped" if job.skip_reason else "failed", "penalty": None, "placement": None,
-                "rounds": 0, "reason": job.skip_reason or failed.get(job.key, ""),
+        for item in job.expected if job.kind != "sentinel" else ():
+            cell = job.cell_id(item.variant)
+            if (cell, item.metric) in measured:
+                continue
+            rows[cell, item.metric] = {
+                "run": run, "host": host, "cell": cell, "bench": job.bench, "metric": item.metric, "unit": item.unit,
+                "cpu": job.cpu, "cpu_node": job.cpu_node, "mem_node": job.mem_node, "allocator": job.allocator,
+                "policy": job.policy, "pages": job.pages, "threads": job.threads, "size_bytes": None,
+                "variant": item.variant, "median": None, "samples": 0, "outliers": 0,
+                "status": "skipped" if job.skip_reason else "failed", "penalty": None, "placement": None, "rounds": 0,
+                "reason": job.skip_reason or failed.get(cell, ""), "better": item.better,
             }
     return list(rows.values())
 
@@ -149,12 +151,16 @@ def add_penalties(rows):
     def conditions(row):
         return tuple(row.get(name) for name in ("bench", "metric", "variant", "cpu", *CONDITIONS))
 
-    local = {conditions(row): row["median"] for row in rows
-             if row["status"] in MEASURED and row["mem_node"] == row["cpu_node"]}
+    local = {conditions(row): row["median"] for row in rows if row["status"] in MEASURED and is_local(row)}
     for row in rows:
         base = local.get(conditions(row))
-        if base is not None and row["status"] in MEASURED:
-            row["penalty"] = base / row["median"] if UNITS[row["unit"]].higher_is_better else row["median"] / base
+        if base and row["status"] in MEASURED and row["median"]:
+            row["penalty"] = base / row["median"] if row["better"] == HIGHER else row["median"] / base
+
+
+def is_local(row):
+    """Whether its memory is that of the CPU's own node; a benchmark run by hand may say nothing of a policy."""
+    return row["mem_node"] == row["cpu_node"] and (row["policy"] or "none") in ("none", f"bind:{row['cpu_node']}")
 
 
 def write_matrix(folder, rows):

@@ -6,11 +6,14 @@ import math
 import re
 
 from .errors import DataError, whole_file
-from .schema import CONDITIONS, PLACEMENTS, STATUSES, UNITS
+from .schema import BENCHES, BETTER, CONDITIONS, PLACEMENTS, STATUSES, better_of
 
 INTEGER = re.compile(r"[0-9]{1,18}")
 # float() would also take 1_000, spaces around and the digits of other scripts.
 NUMBER = re.compile(r"-?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)")
+
+
+MOST_UNIT_LETTERS = 20
 
 
 def text(field):
@@ -54,6 +57,12 @@ def fraction(field):
     return value
 
 
+def unit_name(field):
+    if not field or len(field) > MOST_UNIT_LETTERS or not field.isprintable() or " " in field:
+        raise ValueError(f"{shown(field)} is not a unit: a word of at most {MOST_UNIT_LETTERS} letters")
+    return field
+
+
 def one_of(words):
     def parse(field):
         if field not in words:
@@ -69,9 +78,9 @@ def optional(parse):
 
 SAMPLES = {
     "run": text, "host": text, "round": optional(whole), "cell": text, "bench": named, "metric": named,
-    "unit": one_of(tuple(UNITS)), "cpu": whole, "cpu_node": whole, "mem_node": whole, "allocator": named,
+    "unit": unit_name, "cpu": whole, "cpu_node": whole, "mem_node": optional(whole), "allocator": named,
     "policy": named, "pages": named, "threads": whole, "size_bytes": whole, "variant": named,
-    "value": above_zero, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
+    "value": number, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
 }
 
 # What one benchmark run by hand prints: memory on several nodes has no single one, and a figure that could not be
@@ -85,18 +94,15 @@ PROGRAM_SAMPLES_IF_PRESENT = {
 }
 
 MATRIX = {
-    "run": text, "host": text, "cell": named, "bench": named, "metric": named, "unit": one_of(tuple(UNITS)),
-    "cpu": whole, "cpu_node": whole, "mem_node": whole, "allocator": text, "pages": text,
+    "run": text, "host": text, "cell": named, "bench": named, "metric": named, "unit": unit_name,
+    "cpu": whole, "cpu_node": whole, "mem_node": optional(whole), "allocator": text, "pages": text,
     "threads": optional(whole), "size_bytes": optional(whole), "variant": named,
-    "median": optional(above_zero), "ci_low": optional(above_zero), "ci_high": optional(above_zero),
+    "median": optional(number), "ci_low": optional(number), "ci_high": optional(number),
     "samples": whole, "status": one_of(STATUSES), "penalty": optional(above_zero),
     "placement": optional(one_of(PLACEMENTS)),
 }
 
-PLAN = {
-    "seq": optional(whole), "round": optional(whole), "bench": named, "cpu": whole, "cpu_node": whole,
-    "mem_node": whole, "skip_reason": text,
-}
+IF_PRESENT = {"better": optional(one_of(BETTER))}
 
 
 def shown(field):
@@ -197,12 +203,13 @@ def refuse_duplicates(path, rows, columns):
 
 
 def read_matrix(path):
-    rows = read_table(path, MATRIX)
-    refuse_duplicates(path, rows, ("cell", "metric") + tuple(c for c in ("allocator", "policy", "pages", "threads",
-                                                                         "size_bytes") if c in rows[0]))
-    refuse_duplicates(path, rows, ("mem_node", "bench", "metric", "variant", "cpu_node", "cpu", *CONDITIONS))
+    rows = read_table(path, MATRIX, IF_PRESENT)
+    refuse_duplicates(path, rows, ("cell", "metric", "host"))
+    refuse_duplicates(path, rows, ("mem_node", "policy", "bench", "metric", "variant", "cpu_node", "cpu", "host", *CONDITIONS))
     units = {}
     for row, parsed in enumerate(rows, start=2):
+        parsed["better"] = better_of(parsed["unit"], parsed.get("better"))
+        refuse_nothing(path, row, parsed, "median")
         unit = units.setdefault((parsed["bench"], parsed["metric"]), parsed["unit"])
         if parsed["unit"] != unit:
             raise DataError(path, f"{parsed['unit']}, but {shown(parsed['metric'])} is in {unit} above", row=row,
@@ -214,10 +221,18 @@ def read_matrix(path):
     return rows
 
 
+def refuse_nothing(path, row, parsed, column):
+    """A command may take no time and print 0; latency and bandwidth are never 0."""
+    if parsed["bench"] in BENCHES and parsed[column] == 0:
+        raise DataError(path, "0 cannot be a measurement; a number above 0 is expected", row=row, column=column)
+
+
 def read_samples(path):
-    rows = read_table(path, SAMPLES)
+    rows = read_table(path, SAMPLES, IF_PRESENT)
+    for row, parsed in enumerate(rows, start=2):
+        refuse_nothing(path, row, parsed, "value")
     if "sample" in rows[0]:
-        refuse_duplicates(path, rows, ("cell", "round", "metric", "sample"))
+        refuse_duplicates(path, rows, ("host", "cell", "round", "metric", "sample"))
     return rows
 
 

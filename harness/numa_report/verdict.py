@@ -6,21 +6,26 @@
   so only their order counts; the HMAT's latencies are ns, so its ratios count too, to 25 %. The SLIT is about
   latency (ACPI 6.4, section 5.2.17) and is held against nothing else: of fast but far memory it is right to be large.
 * misplaced: cells whose pages were not on the node asked for.
+* drift: that the sentinel, one cell measured again and again through the run, moved: its first third against its last by
+  over 5 %, or its whole range by over 10 %.
 * NUMA balancing: said when it is on and had something to move: memory without a policy, or pages gone astray.
 """
 
 import itertools
 import os
 from collections import namedtuple
+from statistics import median
 
 from . import layout
 from .errors import whole_file
-from .schema import CONDITIONS, FEWEST_SAMPLES, MEASURED, UNITS
+from .rounds import round_medians
+from .schema import CONDITIONS, FEWEST_SAMPLES, HIGHER, MEASURED, PLACED
+from .table import is_shown
 
 FILE = "verdict.txt"
+DRIFT, DRIFT_RANGE = 0.05, 0.10
 DIFFERENT = 1.10  # over this, the order of two medians is a fact
 RATIO_OFF = 1.25  # over this, the HMAT's ratio of two latencies is another than the measured one
-PLACED = 0.999  # of the pages: what a benchmark calls verified
 BINDING = ("bind:", "preferred:", "interleave:", "weighted:")
 MOST_NAMES = 3
 
@@ -35,9 +40,9 @@ Claim = namedtuple("Claim", "source quantity unit figures nearest")
 Pair = namedtuple("Pair", "claim best other claimed_best claimed_other outcome")
 
 
-def lines(rows, environment):
-    """At most five: the rows of matrix.csv and what environment.json says, in words."""
-    return [penalty_line(rows), *firmware_lines(rows, environment), *misplaced_lines(rows),
+def lines(rows, environment, sentinels=()):
+    """A few: the rows of matrix.csv and of sentinel.csv, and what environment.json says, in words."""
+    return [penalty_line(rows), *firmware_lines(rows, environment), *misplaced_lines(rows), *drift_lines(sentinels),
             *balancing_lines(rows, environment)]
 
 
@@ -47,22 +52,58 @@ def save(folder, words):
 
 
 def penalty_line(rows):
+    """The worst remote cell of each benchmark, and of each of a program's metrics that has a table of its own."""
     worst = {}
     for row in rows:
-        quantity = row["bench"]
-        if quantity in QUANTITIES and row["penalty"] is not None and row["cpu_node"] != row["mem_node"]:
+        remote = row["mem_node"] is not None and row["cpu_node"] != row["mem_node"]
+        if row["penalty"] is not None and remote and is_shown(row["metric"]):
+            quantity = row["bench"] if row["bench"] in QUANTITIES else (row["bench"], row["metric"])
             worst[quantity] = max(worst.get(quantity, row), row, key=lambda row: round(row["penalty"], 2))
     if not worst:
         return "penalty: not known; no remote cell was measured beside its local one"
     parts = []
-    for quantity, row in worst.items():
-        local = next((other for other in rows if series_key(other) == series_key(row)
-                      and other["mem_node"] == row["cpu_node"] and other["median"] is not None), None)
+    for row in worst.values():
+        local = next((other for other in rows if series_key(other) == series_key(row) and layout.column(other) ==
+                      row["cpu_node"] and other["median"] is not None), None)
         beside = f", local {value_words(local)}" if local else ""
         noisy = " (noisy)" if "noisy" in (row["status"], local and local["status"]) else ""
-        parts.append(f"{layout.penalty_words(row['penalty'])} in {quantity}{series_words(row)}, CPUs of node "
+        parts.append(f"{layout.penalty_words(row['penalty'])} in {quantity_words(row)}, CPUs of node "
                      f"{row['cpu_node']} to memory of node {row['mem_node']}: {value_words(row)}{beside}{noisy}")
     return f"penalty: at most {'; '.join(parts)}"
+
+
+def quantity_words(row):
+    """`latency`, `bandwidth (copy, 1 thread)`, `redis-server's wall_time`"""
+    if row["bench"] in QUANTITIES:
+        return row["bench"] + series_words(row)
+    return f"{layout.shortened(row['bench'], 30)}'s {layout.shortened(row['metric'], 40)}"
+
+
+def drift_lines(sentinels):
+    """sentinels: the rows of sentinel.csv, whose `round` counts the sentinel's runs in the order of time."""
+    found = []
+    for rows in grouped(sentinels, lambda row: (row["metric"], row["variant"])).values():
+        runs = round_medians(dict(sorted(grouped(rows, lambda row: row["round"]).items())))
+        if len(runs) < FEWEST_SAMPLES:
+            continue
+        third = max(1, len(runs) // 3)
+        first, last, middle = median(runs[:third]), median(runs[-third:]), median(runs)
+        moved, spread = (last - first) / first if first else 0, (max(runs) - min(runs)) / middle if middle else 0
+        if abs(moved) > DRIFT or spread > DRIFT_RANGE:
+            found.append((max(abs(moved), spread / 2), f"drift: the sentinel, {layout.shortened(rows[0]['cell'], 60)}, went from "
+                          f"{layout.quantity_words(first, rows[0]['unit'])} at first to "
+                          f"{layout.quantity_words(last, rows[0]['unit'])} at last ({100 * moved:+.0f} %), between "
+                          f"{layout.quantity_words(min(runs), rows[0]['unit'])} and "
+                          f"{layout.quantity_words(max(runs), rows[0]['unit'])}: cells measured at different times "
+                          "compare no better than that"))
+    return [max(found)[1]] if found else []
+
+
+def grouped(rows, key):
+    found = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
 
 
 def series_key(row, *more):
@@ -79,7 +120,7 @@ def series_words(row):
 
 
 def value_words(row):
-    return f"{layout.value_words(row['median'])} {row['unit']}"
+    return layout.quantity_words(row["median"], row["unit"])
 
 
 def firmware_lines(rows, environment):
@@ -176,7 +217,7 @@ def outcome(best, other):
     low, high = sorted((best, other), key=lambda row: row["median"])
     if high["median"] <= DIFFERENT * low["median"] or low["ci_high"] >= high["ci_low"]:
         return 0
-    better = high if UNITS[low["unit"]].higher_is_better else low
+    better = high if low["better"] == HIGHER else low
     return 1 if better is best else -1
 
 

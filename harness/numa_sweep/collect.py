@@ -5,10 +5,11 @@ import shlex
 from collections import Counter
 
 from numa_report import tables
-from numa_report.errors import ReportError
+from numa_report.errors import ReportError, UsageError
 from numa_report.layout import counted
 from numa_report.schema import SAMPLE_COLUMNS, cell_order
 
+from . import environment, options as option_words
 from . import plan, records, workload
 
 SENTINELS = "sentinel.csv"
@@ -73,6 +74,24 @@ class Results:
                 for row in rows:
                     found.setdefault((row["cell"], row["metric"]), {}).setdefault(job.round, []).append(row)
         return found
+
+
+def reread(folder):
+    """The results of a sweep that has ended."""
+    recorded = environment.load(folder)
+    options = recorded_options(folder, recorded)
+    jobs = plan.read(folder, lambda bench: workload.expectation(options, bench))
+    results = Results(folder, jobs, options, recorded.get("host") or "")
+    refuse_missing(folder, results.take_all(), jobs)
+    return results
+
+
+def recorded_options(folder, recorded):
+    """The options that environment.json keeps."""
+    try:
+        return option_words.parse(option_words.words_of_recorded(recorded.get("options")))
+    except (UsageError, TypeError) as error:
+        raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable ({error})") from None
 
 
 def refuse_missing(folder, missing, jobs):

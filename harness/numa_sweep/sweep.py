@@ -241,7 +241,7 @@ def continued(options, root):
     if not os.path.exists(os.path.join(folder, environment.PATH)):
         raise UsageError(f"--resume: {folder} is not a sweep's folder (no {environment.PATH})")
     recorded = environment.load(folder)
-    before = recorded_options(folder, recorded)
+    before = collect.recorded_options(folder, recorded)
     if options.given:
         identity.refuse_other_options(folder, options.given, vars(options), vars(before))
     before.directory = recorded.get("directory") or root
@@ -261,13 +261,6 @@ def continued(options, root):
     environment.save(folder, recorded)
     announce(jobs, before, folder, done)
     return folder, before, jobs, [lock for lock in locked if lock is not None]
-
-
-def recorded_options(folder, recorded):
-    try:
-        return option_words.parse(option_words.words_of_recorded(recorded.get("options")))
-    except (UsageError, TypeError) as error:
-        raise ReportError(f"{folder}/{environment.PATH}: the sweep's options are not readable ({error})") from None
 
 
 def reread(folder, options, machine):
