@@ -210,6 +210,7 @@ def read_matrix(path):
     for row, parsed in enumerate(rows, start=2):
         parsed["better"] = better_of(parsed["unit"], parsed.get("better"))
         refuse_nothing(path, row, parsed, "median")
+        refuse_contradiction(path, row, parsed)
         unit = units.setdefault((parsed["bench"], parsed["metric"]), parsed["unit"])
         if parsed["unit"] != unit:
             raise DataError(path, f"{parsed['unit']}, but {shown(parsed['metric'])} is in {unit} above", row=row,
@@ -227,10 +228,18 @@ def refuse_nothing(path, row, parsed, column):
         raise DataError(path, "0 cannot be a measurement; a number above 0 is expected", row=row, column=column)
 
 
+def refuse_contradiction(path, row, parsed):
+    """A policy that binds to a node and another memory node: neither can be trusted."""
+    bound = re.fullmatch(r"bind:([0-9]+)", parsed.get("policy") or "")
+    if bound and parsed["mem_node"] != int(bound[1]):
+        raise DataError(path, f"{parsed['mem_node']}, but policy is {bound[0]}", row=row, column="mem_node")
+
+
 def read_samples(path):
     rows = read_table(path, SAMPLES, IF_PRESENT)
     for row, parsed in enumerate(rows, start=2):
         refuse_nothing(path, row, parsed, "value")
+        refuse_contradiction(path, row, parsed)
     if "sample" in rows[0]:
         refuse_duplicates(path, rows, ("host", "cell", "round", "metric", "sample"))
     return rows

@@ -29,6 +29,20 @@ def sample(bench="latency", variant=None, cpu=0, cpu_node=0, mem_node=0, value=1
     return row
 
 
+def job(bench="latency", cpu=0, cpu_node=0, mem_node=0, round=1, skip_reason="", **changes):
+    """A run of a sweep's plan; without a number when it is skipped."""
+    from numa_sweep import plan
+    kind = schema.BENCHES[bench]
+    expected = tuple(plan.Expected(kind.metric, kind.unit, schema.better_of(kind.unit), variant) for variant in kind.variants)
+    fields = {
+        "bench": bench, "place": f"cpu{cpu}.node{mem_node}", "cpus": str(cpu), "cpu": cpu, "cpu_node": cpu_node,
+        "mem_node": mem_node, "policy": f"bind:{mem_node}", "allocator": "numa_alloc", "pages": "default", "threads": 1,
+        "size": "", "skip_reason": skip_reason, "expected": expected, "seq": None if skip_reason else round,
+        "round": None if skip_reason else round,
+    }
+    return plan.Job(**{**fields, **changes})
+
+
 def machine(cpu_nodes, mem_nodes, benches=("latency", "bandwidth"), rounds=3, each=5):
     """Samples of a whole machine: CPU 4 x node on each CPU node; distance grows with |i - j|."""
     rows = []

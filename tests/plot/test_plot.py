@@ -6,10 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import HARNESS, environment, machine, write_run
+from conftest import HARNESS, environment, job, machine, write_run
 
 from numa_report import heatmap, runs, summary, tables
-from numa_sweep import plan
 
 PLOT = str(HARNESS / "plot.py")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -76,7 +75,7 @@ def test_noisy_failed_and_skipped_cells_are_marked(tmp_path):
     rows = machine([0], [0, 1], benches=("latency",))
     for row in rows:
         row["value"] *= 1 + 0.2 * row["round"] * row["mem_node"]
-    jobs = [plan.Job(1, 1, "latency", 4, 1, 0), plan.Job(None, None, "latency", 4, 1, 1, "hidden")]
+    jobs = [job(cpu=4, cpu_node=1), job(cpu=4, cpu_node=1, mem_node=1, skip_reason="hidden")]
     folder = write_run(tmp_path / "run", rows)
     summary.write_matrix(str(folder), summary.summarise(rows, {jobs[0]: "exit status 1"}, jobs))
     text = words(draw(folder), "latency")
@@ -85,7 +84,7 @@ def test_noisy_failed_and_skipped_cells_are_marked(tmp_path):
 
 
 def test_all_cells_failed_still_draws(tmp_path):
-    jobs = [plan.Job(1, 1, "latency", 0, 0, 0)]
+    jobs = [job()]
     folder = tmp_path / "run"
     folder.mkdir()
     summary.write_matrix(str(folder), summary.summarise([], {jobs[0]: "exit status 1"}, jobs))

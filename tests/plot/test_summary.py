@@ -2,10 +2,9 @@
 
 import numpy
 import pytest
-from conftest import machine, sample
+from conftest import job, machine, sample
 
 from numa_report import summary
-from numa_sweep.plan import Job
 
 
 def cells(values, placement="verified", **changes):
@@ -124,14 +123,14 @@ def test_the_worst_placement_of_a_cell_counts():
 
 
 def test_a_cell_that_failed_in_one_round_is_failed_and_keeps_the_others():
-    job = Job(2, 2, "latency", 0, 0, 0)
-    row = only(summary.summarise(cells(STEADY[:2]), {job: "exit status 1: no memory"}, [job]))
+    failed = job(round=2)
+    row = only(summary.summarise(cells(STEADY[:2]), {failed: "exit status 1: no memory"}, [failed]))
     assert (row["status"], row["median"], row["penalty"]) == ("failed", 100, None)
     assert row["reason"] == "round 2: exit status 1: no memory"
 
 
 def test_a_job_without_samples_has_a_row_for_each_variant():
-    failed, skipped = Job(1, 1, "bandwidth", 0, 0, 0), Job(None, None, "latency", 4, 1, 0, "hidden by the cpuset")
+    failed, skipped = job("bandwidth"), job(cpu=4, cpu_node=1, skip_reason="hidden by the cpuset")
     rows = summary.summarise([], {failed: "timed out"}, [failed, skipped], "a run", "a host")
     assert [(row["bench"], row["status"]) for row in rows] == [("latency", "skipped")] + [("bandwidth", "failed")] * 6
     assert rows[0]["reason"] == "hidden by the cpuset" and rows[0]["host"] == "a host"
