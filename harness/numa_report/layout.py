@@ -89,7 +89,9 @@ def value_words(value):
 
 
 def quantity_words(value, unit):
-    """The value with its unit: bytes in MiB, times below a tenth of a second in ms."""
+    """The value with its unit: bytes in MiB, times below a tenth of a second in ms, counts bare."""
+    if unit == "faults":
+        return f"{value:,.0f}"
     scale, name = {"B": (1 << 20, "MiB"), "s": (1e-3, "ms") if 0 < value < 0.1 else (1, "s")}.get(unit, (1, unit))
     return f"{value_words(value / scale)} {name}"
 
