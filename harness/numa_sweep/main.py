@@ -47,7 +47,7 @@ def chosen(options):
         return lambda options, root, resumable: merge.merge(options.merge)
     if options.hosts or options.resume and is_fleet(options.resume):
         from . import fleet
-        return lambda options, root, resumable: fleet.run(options, option_words.words_for(options, HEADS_OWN))
+        return lambda options, root, resumable: fleet.run(options, option_words.words_for(options, HEADS_OWN), resumable)
     from . import sweep
     return sweep.main
 
