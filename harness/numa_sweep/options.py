@@ -10,16 +10,17 @@ import shlex
 
 from numa_report.errors import UsageError
 from numa_report.layout import size_words
-from numa_report.schema import BENCHES
+from numa_report.schema import BENCHES, RESOURCES
 
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 LIST = r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*"
-SHARE = r"[0-9]{1,6}=[0-9]{1,3}"
+SHARE = r"[0-9]{1,6}=([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 POLICY = re.compile(rf"(bind:(@|[0-9]{{1,6}})|preferred:(@|{LIST})|interleave:(all|{LIST})|"
                     rf"weighted:{SHARE}(,{SHARE})*|local|none)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
 ALLOCATOR = re.compile(rf"numa_alloc|glibc|({NAME.pattern})=(.+)")
 PAGES = ("default", "thp", "2M", "1G")
+EVERY_BENCH = ",".join(BENCHES)
 METRIC = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,39})=(.+?):([^\s:,]{1,20})(?::(lower|higher))?")
 
 DESCRIPTION = """\
@@ -42,7 +43,7 @@ HWLOC_FSROOT, HWLOC_XMLFILE and HWLOC_SYNTHETIC, hwloc's own variables, replace 
 tests; only --dry-run is accepted then. Docs: docs/SWEEP.md."""
 
 # What only says how a sweep is run, not what it measures: free to differ when it is resumed.
-FREE_ON_RESUME = ("resume", "wait", "no_pictures", "json_progress", "plan", "out", "dry_run", "merge", "jobs")
+FREE_ON_RESUME = ("resume", "wait", "no_pictures", "json_progress", "plan", "out", "merge", "jobs")
 
 
 class Parser(argparse.ArgumentParser):
@@ -183,7 +184,7 @@ def parser():
                    allow_abbrev=False, usage="harness/run_matrix.sh [OPTION...] [-- COMMAND [ARGUMENT...]]")
     what = built.add_argument_group("What to run")
     add(what, "--bench", "LIST", "of latency, bandwidth (default: both)", every(bench, "latency, bandwidth"),
-        default=",".join(BENCHES))
+        default=EVERY_BENCH)
     add(what, "--name", "NAME", "COMMAND's name in the data (default: its file's name)",
         accepted(NAME, "letters, digits and _.+-"))
     add(what, "--metric", "SPEC", "a figure COMMAND prints, NAME=REGEX:UNIT[:lower|higher]: REGEX, Python's, has one group, "
@@ -261,10 +262,11 @@ def parse(arguments):
     options = built.parse_args(own)
     if options.plan is not None:
         lines, planned = read_plan(options.plan, built)
-        options = built.parse_args(lines + own)
+        own = lines + own
+        options = built.parse_args(own)
         command = command if command is not None else planned
     options.command = command
-    options.given = given_options(built, options)
+    options.given = given_options(built, options, own)
     check_together(options)
     return options
 
@@ -278,10 +280,10 @@ def split_command(arguments):
     return arguments[:place], arguments[place + 1:]
 
 
-def given_options(built, options):
-    """Names of the options that are not what they are by default."""
-    return [name for name, value in vars(options).items()
-            if name == "command" and value is not None or name != "command" and value != built.get_default(name)]
+def given_options(built, options, words):
+    """Names of the options that were typed, also those with their default value."""
+    typed = built.parse_args(words, argparse.Namespace(**dict.fromkeys(vars(options))))
+    return [name for name, value in vars(typed).items() if value is not None] + (["command"] if options.command else [])
 
 
 def read_plan(path, built):
@@ -321,15 +323,19 @@ def check_together(options):
         if getattr(options, name) and not options.command and not options.resume:
             raise UsageError(f"--{name}: only with a command, which comes after --")
     if options.command:
-        if "bench" in options.given:
+        if options.bench != EVERY_BENCH:
             raise UsageError("--bench: not with a command")
         for name in ("max_samples", "min_sample_ms"):
             if getattr(options, name):
                 raise UsageError(f"--{name.replace('_', '-')}: a benchmark's, not a command's")
     names = [METRIC.fullmatch(spec)[1] for spec in options.metric or ()]
     for name in names:
+        if name in RESOURCES:
+            raise UsageError(f"--metric: '{name}' is always recorded; give yours another name")
         if names.count(name) > 1:
             raise UsageError(f"--metric: '{name}' is named twice")
+    if options.resume and options.dry_run:
+        raise UsageError("--dry-run: not with --resume, which says what it has left to do")
     if options.resume and options.out:
         raise UsageError("--resume continues in its own folder; --out cannot be given with it")
     if not options.hosts and not options.resume:

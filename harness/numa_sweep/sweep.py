@@ -32,7 +32,9 @@ def say(words):
 def main(options, root, resumable):
     """Exit status. resumable: gets the folder as soon as what is there can be continued."""
     if options.dry_run:
-        return dry_run.show(options, root, planned(options, topology.load()), default_folder(options, root))
+        folder = default_folder(options, root)
+        refuse_used_folder(options, folder)
+        return dry_run.show(options, root, planned(options, topology.load()), folder)
     begin = continued if options.resume else prepared
     folder, options, jobs, kept = begin(options, root)
     resumable.append(folder)
