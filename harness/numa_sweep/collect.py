@@ -105,7 +105,7 @@ def refuse_missing(folder, missing, jobs):
 def write(results):
     """samples.csv, and sentinel.csv where there was one; returns the samples."""
     samples = sorted((row for _, rows in results.of(plan.CELL, plan.EXTRA) for row in rows),
-                     key=lambda row: (cell_order(row), row["round"], row["sample"]))
+                     key=lambda row: (cell_order(row), row["cell"], row["round"], row["sample"]))
     write_samples(results.folder, samples)
     watched = [row for _, rows in results.of(plan.SENTINEL) for row in rows]
     if watched:
