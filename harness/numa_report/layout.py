@@ -1,9 +1,6 @@
 """How a matrix is arranged for a reader: its panels, rows, columns, and the words for a cell."""
 
-from .schema import BENCHES, CONDITIONS, HIGHER, RESOURCES
-
-
-COMMAND = "command"  # the variant of a user's command: not worth a word
+from .schema import BENCHES, COMMAND, CONDITIONS, HIGHER, RESOURCES
 
 
 def figures(rows):

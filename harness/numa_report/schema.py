@@ -31,6 +31,9 @@ def better_of(unit, better=None):
     return better or (HIGHER if unit.endswith("/s") else LOWER)
 
 
+COMMAND = "command"  # the variant of a user's command
+
+
 @dataclass(frozen=True)
 class Resource:
     """What run_cell records of every command (getrusage(2)); of a user's command these are metrics."""

@@ -61,7 +61,9 @@ def read(path):
     of_grid = {id(row) for row in grid}
     for number, row in enumerate(rows, start=2):
         if id(row) in of_grid:
-            refuse_gaps(path, number, row, ("cpu_node", "mem_node", "value"))
+            # A policy that names no single node is a column of its own.
+            spread = row["policy"] not in ("", "none") and not row["policy"].startswith("bind:")
+            refuse_gaps(path, number, row, ("cpu_node", "value") if spread else ("cpu_node", "mem_node", "value"))
         elif row["bench"] == CORE2CORE and is_measured(row):
             refuse_gaps(path, number, row, ("other_cpu",))
         elif row["size_bytes"] == 0:

@@ -6,7 +6,7 @@ import math
 import re
 
 from .errors import DataError, whole_file
-from .schema import BENCHES, BETTER, CONDITIONS, PLACEMENTS, STATUSES, better_of
+from .schema import BETTER, COMMAND, CONDITIONS, PLACEMENTS, STATUSES, better_of
 
 INTEGER = re.compile(r"[0-9]{1,18}")
 # float() would also take 1_000, spaces around and the digits of other scripts.
@@ -83,14 +83,17 @@ SAMPLES = {
     "value": number, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
 }
 
+IF_PRESENT = {"better": optional(one_of(BETTER))}
+
 # What one benchmark run by hand prints: memory on several nodes has no single one, and a figure that could not be
 # measured has a reason in place of its value.
 PROGRAM_SAMPLES = {
-    **SAMPLES, "cpu_node": optional(whole), "mem_node": optional(whole), "value": optional(above_zero),
+    **SAMPLES, "cpu_node": optional(whole), "mem_node": optional(whole), "value": optional(number),
 }
 PROGRAM_SAMPLES_IF_PRESENT = {
     "other_cpu": optional(whole), "other_cpu_node": optional(whole), "other_mem_node": optional(whole),
     "ci_low": optional(above_zero), "ci_high": optional(above_zero), "status": text, "reason": text, "disturbed": text,
+    **IF_PRESENT,
 }
 
 MATRIX = {
@@ -101,9 +104,6 @@ MATRIX = {
     "samples": whole, "status": one_of(STATUSES), "penalty": optional(above_zero),
     "placement": optional(one_of(PLACEMENTS)),
 }
-
-IF_PRESENT = {"better": optional(one_of(BETTER))}
-
 
 def shown(field):
     """The field as a short quoted word that cannot break the line it is printed in."""
@@ -223,8 +223,8 @@ def read_matrix(path):
 
 
 def refuse_nothing(path, row, parsed, column):
-    """A command may take no time and print 0; latency and bandwidth are never 0."""
-    if parsed["bench"] in BENCHES and parsed[column] == 0:
+    """A command may take no time and print 0; what our benchmarks measure is never 0."""
+    if parsed[column] == 0 and parsed["variant"] != COMMAND:
         raise DataError(path, "0 cannot be a measurement; a number above 0 is expected", row=row, column=column)
 
 
@@ -250,6 +250,7 @@ def read_program_samples(path):
     rows = read_table(path, PROGRAM_SAMPLES, PROGRAM_SAMPLES_IF_PRESENT)
     rows = [{**dict.fromkeys(PROGRAM_SAMPLES_IF_PRESENT), **row} for row in rows]
     for row, parsed in enumerate(rows, start=2):
+        refuse_nothing(path, row, parsed, "value")
         if parsed["value"] is None and parsed["status"] != "failed":
             raise DataError(path, "empty although status is not failed", row=row, column="value")
     if "sample" in rows[0]:

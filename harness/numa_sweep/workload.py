@@ -10,13 +10,12 @@ import shlex
 
 from numa_report import tables
 from numa_report.errors import ReportError
-from numa_report.schema import BENCHES, RESOURCES, better_of
+from numa_report.schema import BENCHES, COMMAND, RESOURCES, better_of
 
 from . import options as option_words
 from . import placing, records
 from .plan import Expected
 
-VARIANT = "command"  # of the rows of a user's command
 RECORD_KEYS = {"wall_time": "wall_s", "user_time": "user_s", "system_time": "system_s",
                "peak_memory": "peak_memory_bytes", "minor_faults": "minor_faults", "major_faults": "major_faults"}
 PLACEHOLDER = re.compile(r"\{(cpu|cpus|cpu_node|mem_node|policy|allocator|pages|threads|size|size_bytes|round|place)\}")
@@ -48,8 +47,8 @@ def expectation(options, bench):
     if not options.command:
         known = BENCHES[bench]
         return tuple(Expected(known.metric, known.unit, better_of(known.unit), variant) for variant in known.variants)
-    resources = [Expected(name, unit, better, VARIANT) for name, (unit, better) in resource_units().items()]
-    own = [Expected(metric.name, metric.unit, metric.better, VARIANT) for metric in metrics(options)]
+    resources = [Expected(name, unit, better, COMMAND) for name, (unit, better) in resource_units().items()]
+    own = [Expected(metric.name, metric.unit, metric.better, COMMAND) for metric in metrics(options)]
     return tuple(resources + own)
 
 
@@ -154,7 +153,7 @@ def command_samples(folder, job, record, options):
     shared = {
         "bench": job.bench, "cpu": job.cpu, "cpu_node": job.cpu_node, "mem_node": job.mem_node,
         "allocator": job.allocator, "policy": job.policy, "pages": job.pages, "threads": job.threads,
-        "size_bytes": option_words.size_bytes(job.size) if job.size else 0, "variant": VARIANT,
+        "size_bytes": option_words.size_bytes(job.size) if job.size else 0, "variant": COMMAND,
         "placement": placement["placement"], "placed_fraction": placement["placed_fraction"],
         "pages_on_nodes": placement["pages_on_nodes"], "started_at": record["started_at"],
     }
