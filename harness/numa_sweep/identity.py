@@ -42,8 +42,12 @@ def refuse_other_options(folder, given, now, before):
     differing = [name for name in given if name not in option_words.FREE_ON_RESUME and now.get(name) != before.get(name)]
     if differing:
         raise UsageError(f"--resume: {folder} has another plan: "
-                         + "; ".join(difference("--" + name.replace("_", "-"), before.get(name), now.get(name))
+                         + "; ".join(difference(option(name), before.get(name), now.get(name))
                                      for name in differing[:MOST_SHOWN]))
+
+
+def option(name):
+    return "COMMAND" if name == "command" else "--" + name.replace("_", "-")
 
 
 def refuse_other_machine(folder, before, now):
