@@ -82,7 +82,8 @@ def quantity_words(row):
 def drift_lines(sentinels):
     """sentinels: the rows of sentinel.csv, whose `round` counts the sentinel's runs in the order of time."""
     found = []
-    for rows in grouped(sentinels, lambda row: (row["metric"], row["variant"])).values():
+    told = [row for row in sentinels if is_shown(row["metric"])]  # page faults and the like move for many reasons
+    for rows in grouped(told, lambda row: (row["metric"], row["variant"])).values():
         runs = round_medians(dict(sorted(grouped(rows, lambda row: row["round"]).items())))
         if len(runs) < FEWEST_SAMPLES:
             continue

@@ -137,6 +137,12 @@ def test_a_sentinel_that_moved_is_said(values, said):
     assert all(line.startswith("drift: the sentinel, latency.random.cpu0.node0, ") and said in line for line in lines)
 
 
+def test_what_a_sentinel_used_beside_its_time_is_no_drift():
+    moved = [dict(row, metric="system_time", unit="s") for row in sentinels([1, 5, 9])]
+    assert not verdict.drift_lines(moved)
+    assert verdict.drift_lines([dict(row, metric="wall_time") for row in moved])
+
+
 def test_a_sweep_that_has_not_ended_is_one_line_with_the_way_on(tmp_path):
     folder = write_run(tmp_path / "a run", machine([0], [0]))
     (folder / "plan.csv").write_text("")
