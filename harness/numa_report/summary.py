@@ -15,9 +15,9 @@
     failed     a command of the cell failed or ran past the time limit in some round; numbers are of the others
     misplaced  in some sample less than 99.9 % of the pages were on the node asked for
     noisy      fewer than 3 samples (they cannot show a spread), or the interval is wider than +-5 % of the median,
-               or fewer than three quarters of the rounds' medians lie within 10 % of each other. Two cells each within 5 % give a penalty within
-               about 10 %, and remote memory costs at least some 20 % on today's machines: beyond that the picture
-               would show the noise.
+               or the rounds disagree (rounds.py). Two cells each within 5 % give a penalty within about 10 %, and
+               remote memory costs at least some 20 % on today's machines: beyond that the picture would show the
+               noise.
     ok
 * penalty: median over the local cell's of the same CPU, variant and conditions (policy bind: to the CPU's own node),
   inverted where higher is better, so that above 1 is worse. Only between cells that are ok or noisy and not 0; empty

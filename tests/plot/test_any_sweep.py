@@ -100,25 +100,33 @@ def test_latency_is_never_nothing(tmp_path):
 
 @pytest.mark.parametrize("medians, disagree", [
     ([100], False), ([100, 109], False), ([100, 111], True), ([100, 101, 111], True), ([100, 104, 108], False),
-    ([100, 101, 102, 150], False), ([100, 101, 150, 150], True), ([100] * 5 + [150] * 2, True),
-    ([150] + [100, 101, 102, 103, 104, 105], False), ([0, 0, 0], False), ([0, 0, 1], True),
+    ([100, 101, 102, 150], True), ([100] * 5 + [150], True), ([100] * 5 + [150] * 2, True),
+    ([150] + [100, 101, 102, 103, 104, 105], False), ([10, 100, 101, 102, 103, 104, 105], False),
+    ([100] * 9 + [150] * 2, False), ([100] * 7 + [150] * 3, True), ([0, 0, 0], False), ([0, 0, 1], True),
 ])
-def test_rounds_agree_when_three_quarters_of_them_do(medians, disagree):
+def test_rounds_agree_when_they_outvote_the_others(medians, disagree):
     assert rounds.rounds_disagree(medians) is disagree
 
 
+def cell_of_rounds(medians):
+    row, = summary.summarise([placed("bind:0", 0, value * (1 + k / 2000), round=number, sample=k)
+                              for number, value in enumerate(medians, start=1) for k in range(7)])
+    return row
+
+
+@pytest.mark.parametrize("count", range(1, 21))
+def test_a_cell_whose_rounds_agree_is_not_noisy_by_its_interval_either(count):
+    """A sweep stops measuring a cell as soon as its rounds agree: whatever their number is then."""
+    for bad in range(count + 1):
+        medians = [150.0] * bad + [100 + number / 10 for number in range(count - bad)]
+        agree = not rounds.rounds_disagree(medians)
+        assert cell_of_rounds(medians)["status"] == ("ok" if agree else "noisy"), (medians, agree)
+
+
 def test_four_more_rounds_outvote_a_bad_one():
-    def of_rounds(values):
-        return only(summary.summarise([placed("bind:0", 0, value * (1 + k / 1000), round=number, sample=k)
-                                       for number, value in enumerate(values, start=1) for k in range(5)]))
-
-    def only(rows):
-        assert len(rows) == 1
-        return rows[0]
-
-    assert of_rounds([150, 100, 100])["status"] == "noisy"
-    row = of_rounds([150, 100, 100, 100, 100, 100, 100])
-    assert (row["status"], row["rounds"]) == ("ok", 7) and row["median"] < 101
+    assert cell_of_rounds([150, 100, 100])["status"] == "noisy"
+    row = cell_of_rounds([150, 100, 100, 100, 100, 100, 100])
+    assert (row["status"], row["rounds"]) == ("ok", 7) and row["median"] < 101 and row["ci_high"] < 101
 
 
 def sentinels(values):
