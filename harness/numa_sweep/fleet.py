@@ -1,74 +1,67 @@
-"""A sweep of many hosts at once: GNU parallel here runs host_job.sh once a host, which has the host sweep itself.
+"""A sweep of many hosts at once: a fleet's folder, its hosts, and their rows. head.py has the hosts swept.
 
-The head, this process, gets a line from each as it ends, keeps hosts.csv, summarises what arrived, and at the end puts all
-of it together. A host's state is its row and its folder: FLEETFOLDER is continued by doing again what is not ok.
+A host's state is its row of hosts.csv and its folder. A fleet is continued by sweeping again the hosts that are not ok; on
+each of them its own sweep goes on where it ended.
 """
 
-import concurrent.futures
-import ctypes
-import fcntl
-import functools
 import json
 import os
-import resource
 import secrets
-import select
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from contextlib import suppress
 
+from numa_report import runs
 from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 
-from . import conductor, environment, host_rows, hosts, identity, locks, merge, options as option_words, package, records, sweep
+from . import environment, head, host_rows, hosts, identity, locks, merge, options as option_words, package, records, sweep
 from .sweep import say
 
-MOST_JOBS = 1000
-# What a host costs here while it is swept (docs/FLEET.md): GNU parallel starts a job only with so many file handles to
-# spare; host_job.sh, ssh, and tar while something is on its way.
-FILES_A_HOST, FILES_BESIDE = 4, 64
-PROCESSES_A_HOST, PROCESSES_BESIDE = 3, 200
-LEAST_INHERITED_FD = 20  # shells take lower ones for themselves
-KEPT = ("id", "directory", "sweep", "remote_path", "hosts", "package")  # environment.json's `fleet`
+RECORDED = ("id", "name", "directory", "sweep", "remote_path", "hosts", "package")  # environment.json's `fleet`
 CACHE = ".cache/numa_alloc"  # in the home folder of a host
+JOBS = "jobs.txt"
+MADE = (package.FILE, environment.PATH, host_rows.FILE, JOBS, records.JOBLOG, runs.UNFINISHED)
+FOLDERS = ("log", host_rows.HOSTS, "arriving")  # what each host's job said, what came back, what is on its way
 
 
-def run(options, arguments, resumable=None):
+def run(options, arguments, resumable):
     """Exit status. arguments: the sweep's own words; resumable: a list that has the folder while it can be continued."""
-    resumable = [] if resumable is None else resumable
     for name in ("host_name", "samples_only"):
         if name in options.given and not options.resume:
             raise UsageError(f"--{name.replace('_', '-')}: not with --hosts")
     if options.dry_run:
-        return show(hosts.read(options.hosts), arguments)
-    begin = continued if options.resume else prepared
-    fleet = begin(options, arguments)
+        return show(options, arguments)
+    fleet = continued(options) if options.resume else prepared(options, arguments)
     resumable.append(fleet.folder)
-    fleet.sweep_all(options)
-    status = merge.finish(fleet.folder, list(fleet.rows.values()), sys.stderr if options.json_progress else sys.stdout)
+    fleet.sweep(options)
+    rows = list(fleet.rows.values())
+    status = merge.finish(fleet.folder, rows, sys.stderr if options.json_progress else sys.stdout)
     fleet.end()
-    if any(row["status"] != host_rows.OK for row in fleet.rows.values()):
-        say(f"the hosts that are not ok are tried again by: harness/run_matrix.sh --resume {shlex.quote(fleet.folder)}")
-    event(options, "finished", folder=fleet.folder, status=status)
     resumable.clear()
+    if any(row["status"] != host_rows.OK for row in rows):
+        say(f"the hosts that are not ok are tried again by: harness/run_matrix.sh --resume {shlex.quote(fleet.folder)}")
+    reporter(options)("finished", folder=fleet.folder, status=status)
     return status
 
 
-def show(found, arguments):
-    for host in found:
-        print(f"{host.label}: {shlex.join(host.words)}: harness/run_matrix.sh {shlex.join(arguments)}")
+def show(options, arguments):
+    """--dry-run: which hosts there are, and what reaches them."""
+    for host in hosts.read(options.hosts):
+        print(f"{host.label}: {shlex.join(host.words)} ...")
+    print(f"# each: harness/run_matrix.sh {shlex.join(word for word in arguments if word != '--dry-run')}")
     return 0
 
 
-def event(options, name, **details):
-    if options.json_progress:
-        print(json.dumps({"event": name, **details}, ensure_ascii=False), flush=True)
+def reporter(options):
+    """event(name, **details): an object on a line of standard output, with --json-progress."""
+    def event(name, **details):
+        if options.json_progress:
+            print(json.dumps({"event": name, **details}, ensure_ascii=False), flush=True)
 
+    return event
 
-# Beginning.
 
 def prepared(options, arguments):
     """A new Fleet."""
@@ -83,17 +76,18 @@ def prepared(options, arguments):
     try:
         lock = locks.lock_folder(folder)
         sweep.refuse_used_folder(options, folder)  # again: until the lock another fleet could begin here
-        kept = {
-            "id": secrets.token_hex(6), "directory": os.getcwd(), "sweep": arguments,
+        recorded = {
+            "id": secrets.token_hex(6), "name": os.path.basename(folder), "directory": os.getcwd(), "sweep": arguments,
             "remote_path": options.remote_path, "hosts": [host._asdict() for host in found],
             "package": None if options.remote_path else package.make(options.root, folder),
         }
         options.out = folder
+        fleet = Fleet(folder, lock, recorded, {host.label: not_yet(host) for host in found})
+        fleet.begin()
+        # From here on it can be continued.
         environment.save(folder, {
             "host": os.uname().nodename, "started_at": sweep.now(), "git_revision": environment.git_revision(options.root),
-            "options": option_words.recorded(options), "fleet": kept})
-        fleet = Fleet(folder, lock, kept, found, {host.label: not_yet(host) for host in found})
-        fleet.begin()
+            "options": option_words.recorded(options), "fleet": recorded})
     except BaseException:
         discard(folder, there)
         raise
@@ -105,219 +99,112 @@ def not_yet(host):
 
 
 def discard(folder, there):
-    """Takes away what an unfinished preparation made."""
-    with suppress(OSError):
-        os.unlink(os.path.join(folder, package.FILE))
-        os.unlink(os.path.join(folder, host_rows.FILE))
+    """Takes away what an unfinished preparation made: such a folder could be neither used nor resumed."""
+    for name in FOLDERS:
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    for name in MADE:
+        with suppress(OSError):
+            os.unlink(os.path.join(folder, name))
     sweep.discard(folder, there)
 
 
-def continued(options, arguments):
+def continued(options):
     """The Fleet that --resume names."""
     folder = os.path.realpath(options.resume)
     sweep.check_path("this project", options.root)
     sweep.check_path("the fleet's folder", folder)
-    recorded = environment.load(folder)
-    kept = recorded.get("fleet")
-    try:
-        found = [hosts.Host(host["label"], host["sshlogin"], list(host["words"])) for host in kept["hosts"]]
-        before = recorded["options"]
-        if any(name not in kept for name in KEPT):
-            raise KeyError
-    except (TypeError, KeyError):
-        raise ReportError(f"--resume: {folder}/{environment.PATH} is not that of a fleet") from None
-    identity.refuse_other_options(folder, options.given, vars(options), before)
+    described = environment.load(folder)
+    recorded = described.get("fleet")
+    if not isinstance(recorded, dict) or any(name not in recorded for name in RECORDED):
+        way_out = "; harness/slurm/submit.sh --resume continues it" if "slurm" in described else ""
+        raise UsageError(f"--resume: {folder}: {environment.PATH} is not that of a sweep of --hosts{way_out}")
+    identity.refuse_other_options(folder, options.given, vars(options), described.get("options") or {})
+    found = [hosts.Host(**host) for host in recorded["hosts"]]
     check_tools(found)
     lock = locks.lock_folder(folder)
-    if kept["package"] and not os.path.exists(os.path.join(folder, package.FILE)):
-        kept["package"] = package.make(options.root, folder)
-        environment.save(folder, recorded)
+    if recorded["package"] and not os.path.exists(os.path.join(folder, package.FILE)):
+        recorded["package"] = package.make(options.root, folder)
+        environment.save(folder, described)
     earlier = host_rows.read(folder)
     rows = {host.label: earlier.get(host.label) or not_yet(host) for host in found}
     for label, row in rows.items():
-        # The head may have ended between a host's results and its row.
-        if row["status"] != host_rows.OK and host_rows.is_whole(host_rows.run_folder(folder, label)):
-            rows[label] = host_rows.completed(row, host_rows.summarise(host_rows.run_folder(folder, label)))
-    fleet = Fleet(folder, lock, kept, found, rows)
+        run_folder = host_rows.run_folder(folder, label)
+        if row["status"] != host_rows.OK and host_rows.is_whole(run_folder):  # the head was ended before it wrote the row
+            rows[label] = host_rows.completed(row, host_rows.summarise(run_folder))
+    fleet = Fleet(folder, lock, recorded, rows)
     fleet.begin()
     return fleet
 
 
 def check_tools(found):
-    sweep_tools = ("parallel", "tar", "bash")
-    for tool in (*sweep_tools, *dict.fromkeys(host.words[0] for host in found)):
+    for tool in ("parallel", "tar", "bash"):
         if shutil.which(tool) is None:
-            way_out = "harness/setup.sh installs it" if tool in sweep_tools else "it stands in --hosts or is the default"
-            raise ReportError(f"{tool} is missing; {way_out}")
+            raise ReportError(f"{tool} is missing; harness/setup.sh installs it")
     with open(shutil.which("parallel"), "rb") as file:
         if file.read(2) != b"#!":  # moreutils has another program of that name; GNU's is a script
             raise ReportError("the parallel on PATH is not GNU parallel; harness/setup.sh installs it")
+    for program in dict.fromkeys(host.words[0] for host in found):
+        if shutil.which(program) is None:
+            raise ReportError(f"{program} is missing, which --hosts needs")
 
 
 class Fleet:
-    """A fleet's folder, its hosts, and their rows."""
+    """A fleet's folder, what was recorded of it, and its hosts' rows of hosts.csv."""
 
-    def __init__(self, folder, lock, kept, found, rows):
-        self.folder, self.lock, self.kept, self.hosts, self.rows = folder, lock, kept, found, rows
-        self.to_do = [host for host in found if rows[host.label]["status"] != host_rows.OK]
+    def __init__(self, folder, lock, recorded, rows):
+        self.folder, self.lock, self.recorded, self.rows = folder, lock, recorded, rows
+        self.to_do = [host for host in map(lambda host: hosts.Host(**host), recorded["hosts"])
+                      if rows[host.label]["status"] != host_rows.OK]
 
     def begin(self):
-        for name in ("log", "hosts"):
-            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
         shutil.rmtree(os.path.join(self.folder, "arriving"), ignore_errors=True)
-        with whole_file(os.path.join(self.folder, "jobs.txt"), encoding=sys.getfilesystemencoding(),
-                        errors="surrogateescape") as file:
-            script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host_job.sh")
-            file.writelines(f"exec {shlex.join(['bash', script, host.label, *host.words])}\n" for host in self.to_do)
+        for name in FOLDERS:
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        # The paths' own bytes, whatever this process takes them to spell.
+        with whole_file(os.path.join(self.folder, JOBS), encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
+            file.writelines(f"exec {shlex.join(['bash', head.JOB, host.label, *host.words])}\n" for host in self.to_do)
         joblog = os.path.join(self.folder, records.JOBLOG)
         if not os.path.exists(joblog):  # GNU parallel writes no header into a file that it appends to
             with whole_file(joblog, encoding="utf-8") as file:
                 file.write(records.JOBLOG_HEADER)
-        host_rows.write(self.folder, self.rows.values())
+        self.write_rows()
         sweep.mark_unfinished(self.folder)
 
+    def write_rows(self):
+        host_rows.write(self.folder, self.rows.values())
+
+    def sweep(self, options):
+        if not self.to_do:
+            say(f"nothing to do: all {counted(len(self.rows), 'host')} are ok")
+            return
+        jobs = head.jobs_at_once(options.jobs, len(self.to_do))
+        done = len(self.rows) - len(self.to_do)
+        say(f"{counted(len(self.to_do), 'host')} to sweep{f' ({done} done before)' if done else ''}, {jobs} at a time, into "
+            f"{self.folder}")
+        event = reporter(options)
+        event("plan", folder=self.folder, hosts=[host.label for host in self.to_do], jobs=jobs)
+        terminal = sys.stderr.isatty() and not options.json_progress
+        with host_rows.Pool() as pool:
+            head.Head(self, pool, event, terminal).run(jobs)
+
     def end(self):
-        """What is needed only while there is something to do."""
+        """Takes away what is needed only while there is something to do."""
         shutil.rmtree(os.path.join(self.folder, "arriving"), ignore_errors=True)
+        unneeded = [runs.UNFINISHED]
         if all(row["status"] == host_rows.OK for row in self.rows.values()):
+            unneeded.append(package.FILE)
+        for name in unneeded:
             with suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.folder, package.FILE))
-        os.unlink(os.path.join(self.folder, "UNFINISHED"))
+                os.unlink(os.path.join(self.folder, name))
 
     def variables(self):
         """host_job.sh's, but for the descriptors."""
-        kept = self.kept
-        project = kept["remote_path"].removeprefix("~/") if kept["remote_path"] else f"{CACHE}/{kept['package']}"
+        recorded = self.recorded
+        there = recorded["remote_path"]
         return {
-            "FLEET_FOLDER": self.folder, "FLEET_PROJECT": shlex.quote(project),
-            "FLEET_PACKAGE": os.path.join(self.folder, package.FILE) if kept["package"] else "",
-            "FLEET_RUN": shlex.join([kept["id"], os.path.basename(self.folder)]),
-            "FLEET_SWEEP": shlex.join([kept["directory"], *kept["sweep"]]),
+            "FLEET_FOLDER": self.folder,
+            "FLEET_PROJECT": shlex.quote(there.removeprefix("~/") if there else f"{CACHE}/{recorded['package']}"),
+            "FLEET_PACKAGE": "" if there else os.path.join(self.folder, package.FILE),
+            "FLEET_RUN": shlex.join([recorded["id"], recorded["name"]]),
+            "FLEET_SWEEP": shlex.join([recorded["directory"], *recorded["sweep"]]),
         }
-
-    def sweep_all(self, options):
-        if not self.to_do:
-            say(f"nothing to do: all {counted(len(self.hosts), 'host')} are ok")
-            return
-        jobs = jobs_at_once(options.jobs, len(self.to_do))
-        done = len(self.hosts) - len(self.to_do)
-        say(f"{counted(len(self.to_do), 'host')} to sweep{f' ({done} done before)' if done else ''}, {jobs} at a time, into "
-            f"{self.folder}")
-        event(options, "plan", folder=self.folder, hosts=[host.label for host in self.to_do], jobs=jobs)
-        with host_rows.Pool() as pool:
-            Head(self, options, pool).run(jobs)
-
-
-def jobs_at_once(asked, number):
-    """How many of so many hosts are swept at a time."""
-    wanted = min(asked or MOST_JOBS, number)
-    possible = wanted
-    for limit, name, each, beside in ((resource.RLIMIT_NOFILE, "ulimit -n", FILES_A_HOST, FILES_BESIDE),
-                                      (resource.RLIMIT_NPROC, "ulimit -u", PROCESSES_A_HOST, PROCESSES_BESIDE)):
-        most = resource.getrlimit(limit)[1]
-        if most != resource.RLIM_INFINITY and (most - beside) // each < possible:
-            possible = max(1, (most - beside) // each)
-            say(f"{name} is {most}, which is enough for {counted(possible, 'host')} at a time; {wanted} would take "
-                f"{each * wanted + beside}")
-    return possible
-
-
-class Head:
-    """Follows the hosts' jobs to their end."""
-
-    def __init__(self, fleet, options, pool):
-        self.fleet, self.options, self.pool = fleet, options, pool
-        self.summaries = {}  # future: reported row
-        self.finished = 0
-        self.terminal = sys.stderr.isatty() and not options.json_progress
-
-    def run(self, jobs):
-        alive, kept_alive = inheritable_pipe()
-        reports, reported = inheritable_pipe()
-        folder = self.fleet.folder
-        command = ["parallel", "--plain", "--will-cite", "--jobs", str(jobs), "--ungroup",
-                   "--joblog", "+" + os.path.join(folder, records.JOBLOG), "--arg-file", os.path.join(folder, "jobs.txt")]
-        variables = {**os.environ, "PARALLEL_SHELL": "/bin/sh", **self.fleet.variables(),
-                     "FLEET_ALIVE": str(alive), "FLEET_REPORTS": str(reported)}
-        with open(os.path.join(folder, "log", "parallel.txt"), "w+", encoding="utf-8", errors="replace") as errors:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=variables,
-                                       pass_fds=self.inherited(alive, reported), preexec_fn=functools.partial(
-                                           in_a_session_of_its_own, FILES_A_HOST * jobs + FILES_BESIDE))
-            os.close(alive)
-            os.close(reported)
-            try:
-                self.follow(reports, process)
-                status = process.wait()
-            except BaseException:
-                os.close(kept_alive)  # what is left of the jobs, here and on the hosts, ends by itself
-                conductor.end(process)
-                raise
-            errors.seek(0)
-            said = [line.strip() for line in errors if line.strip()]
-        os.close(kept_alive)
-        os.close(reports)
-        if status < 0 or status == 255 or any(line.startswith("parallel: Error") for line in said):
-            raise ReportError(f"GNU parallel failed (exit status {status}){': ' + said[-1] if said else ''}")
-
-    def inherited(self, *descriptors):
-        """With them the folder's lock, so that nobody continues the fleet while a job of it is still there."""
-        return descriptors if self.fleet.lock is None else (*descriptors, self.fleet.lock)
-
-    def follow(self, reports, process):
-        """Until all jobs have ended and everything that arrived is summarised."""
-        rest, ended = b"", False
-        while not ended or self.summaries:
-            exited = process.poll() is not None
-            if not ended and select.select([reports], [], [], 0 if self.summaries or exited else 1)[0]:
-                data = os.read(reports, 1 << 16)
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    self.take(line.decode("utf-8", "replace").split("\t", 4))
-                ended = not data
-            elif exited:
-                ended = True  # something that a job left behind may still hold the other end
-            if self.summaries:
-                done, _ = concurrent.futures.wait(self.summaries, timeout=None if ended else 0.2,
-                                                  return_when=concurrent.futures.FIRST_COMPLETED)
-                for summary in done:
-                    self.complete(self.summaries.pop(summary), summary.result())
-                if done:
-                    host_rows.write(self.fleet.folder, self.fleet.rows.values())
-
-    def take(self, fields):
-        """A job has ended."""
-        label, status, started_at, seconds, reason = fields
-        row = host_rows.row(label, self.fleet.rows[label]["sshlogin"], status, reason=reason, started_at=started_at, seconds=seconds)
-        self.summaries[self.pool.submit(host_rows.summarise, host_rows.run_folder(self.fleet.folder, label))] = row
-
-    def complete(self, reported, found):
-        """A host's row is known."""
-        row = host_rows.completed(reported, found)
-        self.fleet.rows[row["host"]] = row
-        self.finished += 1
-        total = len(self.fleet.to_do)
-        event(self.options, "host", number=self.finished, of=total, **row)
-        words = f"{row['host']}: {row['status']}" + (f": {row['reason']}" if row["reason"] else "")
-        if self.terminal:
-            print(f"[{self.finished}/{total}] {words}, {row['seconds']} s", file=sys.stderr, flush=True)
-        elif row["status"] != host_rows.OK:
-            say(words)
-
-
-def inheritable_pipe():
-    """(reading end, writing end) with numbers that shells leave alone; closed in programs unless passed on."""
-    ends = os.pipe()
-    moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, LEAST_INHERITED_FD) for end in ends)
-    for end in ends:
-        os.close(end)
-    return moved
-
-
-def in_a_session_of_its_own(files):
-    """Without a terminal, so that no ssh asks there, and with so many file handles; it ends with this process."""
-    os.setsid()
-    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if usual != resource.RLIM_INFINITY:
-        wanted = files if most == resource.RLIM_INFINITY else min(files, most)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(usual, wanted), most))
-    ctypes.CDLL(None).prctl(conductor.PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -23,13 +23,14 @@ arrived=$FLEET_FOLDER/hosts/$label
 # What the host's shell gets. One line each and no !, for the sake of csh.
 # shellcheck disable=SC2016
 {
-    look='echo numa_alloc-fleet $(uname -m) $(test -x "$1/harness/run_matrix.sh" && echo there || echo absent)'
+    look='cd; echo numa_alloc-fleet $(uname -m) $(test -x "$1/harness/run_matrix.sh" && echo there || echo absent)'
     # Under another name until it is whole: two heads, or two hosts with one home, may send at the same time.
-    receive='new="$1.$(uname -n).$$" && mkdir -p "$new" && tar -xf - -C "$new" && test -e "$new/complete" && { mv -T "$new" "$1" 2>/dev/null || test -e "$1/complete"; }; status=$?; rm -rf "$new"; exit $status'
+    receive='cd && new="$1.$(uname -n).$$" && mkdir -p "$new" && tar -xf - -C "$new" && test -e "$new/complete" && { mv -T "$new" "$1" 2>/dev/null || test -e "$1/complete"; }; status=$?; rm -rf "$new"; exit $status'
+    call='cd && exec sh "$0" "$@"'
 }
 look="sh -c '$look' sh $FLEET_PROJECT"
 receive="sh -c '$receive' sh $FLEET_PROJECT"
-on_host="sh $FLEET_PROJECT/harness/numa_sweep/on_host.sh"
+on_host="sh -c '$call' $FLEET_PROJECT/harness/numa_sweep/on_host.sh"
 
 on_host() { # command line; its standard input and output are the caller's
     "${words[@]}" "$1" 2>>"$log" 3<&- 4>&-
@@ -43,7 +44,8 @@ last_words() { # what was said last, without the name of who said it
     done <"$log"
     last=${last#run_matrix.sh: }
     last=${last%%; continue with: *} # of the sweep there; the fleet is what can be continued
-    echo "${last:0:400}"
+    last=${last:0:400}
+    echo "${last%"${last##*[! ]}"}"
 }
 
 end_with() { # STATUS REASON
@@ -76,7 +78,7 @@ send() {
 bring_back() { # the run folder, as far as there is one
     rm -rf -- "$arriving"
     mkdir -p -- "$arriving" || return
-    on_host "$on_host fetch $label $FLEET_RUN" </dev/null | tar -xf - -C "$arriving" --no-same-owner 2>>"$log" &&
+    on_host "$on_host fetch $label $FLEET_RUN" </dev/null | tar -xf - -C "$arriving" --no-same-owner --no-same-permissions 2>>"$log" &&
         rm -rf -- "$arrived" && mv -T -- "$arriving" "$arrived"
 }
 

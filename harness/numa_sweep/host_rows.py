@@ -1,14 +1,17 @@
 """hosts.csv of a fleet's folder: a row a host, with what became of its sweep and why."""
 
 import concurrent.futures
+import ctypes
+import multiprocessing
 import os
 import signal
 from contextlib import suppress
 
 from numa_report import runs, tables
 from numa_report.errors import ReportError
+from numa_report.layout import counted
 
-from . import environment
+from . import collect, conductor, environment
 
 FILE = "hosts.csv"
 HOSTS = "hosts"
@@ -58,7 +61,7 @@ def summarise(run):
     if not is_whole(run):
         return {**known, "status": INCOMPLETE, "reason": "the sweep there has not ended"}
     try:
-        forget_old_matrix(run)
+        make_matrix(run, described)
         rows = runs.matrix_of(run)
     except ReportError as error:
         return {**known, "status": FAILED, "reason": str(error).replace(run, os.path.basename(run))}
@@ -67,23 +70,35 @@ def summarise(run):
     known.update(cells=len(cells), failed_cells=len(failed), status=OK, reason="")
     if failed:
         cell, reason = next(iter(failed.items()))
-        known.update(status=FAILED, reason=f"{len(failed)} of {len(cells)} cells failed: {cell}: {reason}")
+        known.update(status=FAILED, reason=f"{len(failed)} of {counted(len(cells), 'cell')} failed: {cell}: {reason}")
     return known
 
 
-def forget_old_matrix(run):
-    """A matrix.csv from before its samples.csv, which a resumed sweep wrote again."""
+def make_matrix(run, described):
+    """matrix.csv of a sweep, where it is not there or is from before its samples.csv, which a resumed sweep writes again.
+
+    The run keeps the name that it has on the host, and may be without any sample.
+    """
     samples, matrix = (os.path.join(run, name) for name in ("samples.csv", "matrix.csv"))
     with suppress(FileNotFoundError):
-        if os.stat(matrix).st_mtime_ns < os.stat(samples).st_mtime_ns:
-            os.unlink(matrix)
+        if os.stat(matrix).st_mtime_ns >= os.stat(samples).st_mtime_ns:
+            return
+        os.unlink(matrix)
+    if runs.is_sweep(run) and os.path.isdir(os.path.join(run, "cells")):
+        from numa_report import summary  # numpy takes long to import
+
+        results = collect.reread(run)
+        rows = summary.summarise(tables.read_samples(samples) if results.samples else [], results.reasons(), results.jobs,
+                                 os.path.basename(str(described["options"].get("out") or run)), described.get("host") or "")
+        summary.write_matrix(run, rows)
 
 
 class Pool:
     """summarise() on as many CPUs as there are: the hosts of a fleet all end at about the same time."""
 
     def __init__(self):
-        self.executor = concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0)), initializer=leave_signals)
+        self.executor = concurrent.futures.ProcessPoolExecutor(
+            len(os.sched_getaffinity(0)), multiprocessing.get_context("fork"), end_with_parent)
         self.submit, self.map = self.executor.submit, self.executor.map
 
     def __enter__(self):
@@ -93,10 +108,11 @@ class Pool:
         self.executor.shutdown(cancel_futures=True)
 
 
-def leave_signals():
-    """They reach the whole group; this process's parent is the one to act."""
+def end_with_parent():
+    """A signal to the whole group is the parent's to act upon; these go when it does, however it ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(conductor.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def completed(reported, found):

@@ -19,6 +19,7 @@ from . import host_rows, odd_hosts
 
 VERDICT = "verdict.txt"
 MOST_TABLE_ROWS = 40
+MOST_LINES = 20  # of a kind in the verdict; the data have them all
 
 # Of a row of matrix.csv, what is said of a fleet.
 MatrixRow = namedtuple("MatrixRow", "cell bench metric unit cpu_node policy status median penalty")
@@ -179,28 +180,50 @@ def verdict(rows, fleet):
     counts = {status: sum(row["status"] == status for row in rows) for status in host_rows.STATUSES}
     others = ", ".join(f"{number} {status}" for status, number in counts.items() if number and status != host_rows.OK)
     words = [f"hosts: {counts[host_rows.OK]} of {len(rows)} ok" + (f"; {others}" if others else "")]
-    words += [f"{row['status']}: {row['host']}: {row['reason']}" for row in rows if row["status"] != host_rows.OK]
-    words += [f"misplaced: {host}: {counted(number, 'cell')}; see matrix.csv" for host, number in fleet.misplaced.items()]
-    return words + odd_hosts.lines(fleet.medians, fleet.odd, fleet.lacking)
+    words += at_most([f"{row['status']}: {row['host']}: {row['reason']}" for row in rows if row["status"] != host_rows.OK])
+    words += at_most([f"misplaced: {host}: {counted(number, 'cell')}" for host, number in fleet.misplaced.items()])
+    return words + at_most(odd_hosts.lines(fleet.medians, fleet.odd, fleet.lacking))
+
+
+def at_most(words):
+    """The lines of one kind, as many of them as somebody reads."""
+    if len(words) <= MOST_LINES:
+        return words
+    kind = words[0].partition(":")[0]
+    return words[:MOST_LINES] + [f"{kind}: and {len(words) - MOST_LINES} more; see hosts.csv and matrix.csv"]
 
 
 def table(rows, fleet):
-    """One line a host; of a large fleet those of which there is something to say."""
+    """One line a host; of a large fleet their median, and the hosts of which there is something to say."""
     odd = {item.host for item in (*fleet.odd, *fleet.lacking)}
-    main = fleet.main_metric()
-    heading = "local " + ("latency" if main and main[1] == "load_latency" else main[1] if main else "memory")
-    lines = [["host", "status", "cells", heading + (f" ({main[2]})" if main else ""), "worst penalty", ""]]
-    shown = rows if len(rows) <= MOST_TABLE_ROWS else [
-        row for row in rows if row["status"] != host_rows.OK or row["host"] in odd][:MOST_TABLE_ROWS]
+    metric = fleet.main_metric()
+    local = {host: median(of_host[metric]) for host, of_host in fleet.local.items() if metric in of_host}
+    lines = [["host", "status", "cells", column_words(metric), "worst penalty", ""]]
+    shown = rows
+    if len(rows) > MOST_TABLE_ROWS:
+        shown = [row for row in rows if row["status"] != host_rows.OK or row["host"] in odd][:MOST_TABLE_ROWS]
+        lines.append([f"median of {len(rows)}", "", "", shown_value(median(local.values()) if local else None),
+                      shown_penalty(median(fleet.worst.values()) if fleet.worst else None), ""])
     for row in shown:
         host = row["host"]
-        local = fleet.local.get(host, {}).get(main)
-        lines.append([host, row["status"], str(row["cells"]), value_words(median(local)) if local else "-",
-                      penalty_words(fleet.worst[host]) if host in fleet.worst else "-",
+        lines.append([host, row["status"], str(row["cells"]), shown_value(local.get(host)),
+                      shown_penalty(fleet.worst.get(host)),
                       shortened(row["reason"], 80) or ("odd" if host in odd else "")])
     widths = [max(map(len, column)) for column in zip(*lines)]
-    text = [f"{a:<{w}}  {b:<{x}}  {c:>{y}}  {d:>{z}}  {e:>{v}}  {f}".rstrip()
-            for (a, b, c, d, e, f) in lines for (w, x, y, z, v, _) in [widths]]
-    if len(shown) < len(rows):
-        text.append(f"({len(rows) - len(shown)} more hosts in hosts.csv)")
-    return "\n".join(text)
+    return "\n".join("  ".join(word.ljust(width) if place in (0, 1, 5) else word.rjust(width)
+                               for place, (word, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
+def column_words(metric):
+    if metric is None:
+        return "local memory"
+    _, name, unit = metric
+    return f"local {'latency' if name == 'load_latency' else name} ({unit})"
+
+
+def shown_value(value):
+    return "-" if value is None else value_words(value)
+
+
+def shown_penalty(value):
+    return "-" if value is None else penalty_words(value)

@@ -18,7 +18,6 @@ APART = 0.05
 APART_Z = 3.5
 MAD_TO_SIGMA = 1.4826
 LEAST_SIGMA = 0.01  # of the median
-MOST_NAMED = 20
 
 # A metric of a host that is apart: deviation is the median of its cells', worst the farthest as (cell, value, the fleet's).
 Odd = namedtuple("Odd", "host bench metric unit deviation apart cells direction worst")
@@ -97,8 +96,6 @@ def lines(medians, odd, lacking):
     words = [odd_words(item) for item in odd] + [lacking_words(item) for item in lacking]
     alone = medians.not_judged()
     judged = sum(len(hosts) for hosts, _ in medians.models())
-    if len(words) > MOST_NAMED:
-        words[MOST_NAMED:] = [f"odd: {len(words) - MOST_NAMED} more findings"]
     if not words and judged:
         words = [f"odd: none of {judged} hosts is over {100 * APART:.0f} % apart from the others in half of its cells"]
     if alone:

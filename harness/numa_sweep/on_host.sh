@@ -1,5 +1,5 @@
 #!/bin/sh
-# A fleet's sweep of one host, on that host (docs/FLEET.md). host_job.sh calls it over ssh, in the home folder:
+# A fleet's sweep of one host, on that host (docs/FLEET.md). host_job.sh has it called in the home folder:
 #   on_host.sh run LABEL ID NAME DIRECTORY [WORD...]    sweeps, or goes on with what an earlier try left; the sweep's exit status
 #   on_host.sh fetch LABEL ID NAME                      the run folder as a tar file on standard output
 #   on_host.sh remove LABEL ID NAME
