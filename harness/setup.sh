@@ -12,7 +12,8 @@ Groups: run    build, measure and plot          (default)
         vm     `make check-vm`, `harness/lab.sh`, `make lab-locality` (with peers)
         arm64  the lab with --arch arm64 (with vm; Debian alone)
         peers  other allocators to compare with, and valgrind to count instructions
-        all    all of these
+        slurm  tests/slurm/check.sh: Slurm's daemons, which the packages may start
+        all    all of these but slurm
 EOF
 }
 
@@ -32,6 +33,8 @@ packages() {
     arm64:apt) echo qemu-system-arm gcc-aarch64-linux-gnu ;;
     peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
+    slurm:apt) echo slurmctld slurmd slurm-client munge ;;
+    slurm:dnf) echo slurm slurm-slurmctld slurm-slurmd munge ;;
     *) return 1 ;;
     esac
 }
@@ -64,9 +67,9 @@ for argument in "$@"; do
         [ "$manager" != dnf ] || die "the lab's arm64 programs come from Debian, whose apt is not here"
         groups+=(arm64)
         ;;
-    run | test | lint | vm | peers) groups+=("$argument") ;;
+    run | test | lint | vm | peers | slurm) groups+=("$argument") ;;
     *)
-        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers all" >&2
+        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers slurm all" >&2
         exit 2
         ;;
     esac
