@@ -22,6 +22,7 @@ class Results:
         self.folder, self.jobs, self.options, self.host = folder, list(jobs), options, host
         self.samples = {}  # seq: rows of samples.csv
         self.failures = {}  # seq: reason
+        self.unmatched = None  # the first run in which a metric matched nothing
 
     def take(self, job):
         """Reads a run. True when it has been done, in whatever way it ended."""
@@ -37,6 +38,8 @@ class Results:
             self.failures[job.seq] = f"{os.path.relpath(error.filename, self.folder)} is gone"
         except ReportError as error:
             self.failures[job.seq] = str(error)
+            if isinstance(error, workload.NoMatch):
+                self.unmatched = self.unmatched or job
         else:
             self.samples[job.seq] = self.completed(job, rows)
         return True

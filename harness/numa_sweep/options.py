@@ -42,8 +42,9 @@ not on the nodes asked for) or the sweep could not be done, 2 bad usage, 128+N e
 HWLOC_FSROOT, HWLOC_XMLFILE and HWLOC_SYNTHETIC, hwloc's own variables, replace this machine by a made-up one, for
 tests; only --dry-run is accepted then. Docs: docs/SWEEP.md."""
 
-# What only says how a sweep is run, not what it measures: free to differ when it is resumed.
-FREE_ON_RESUME = ("resume", "wait", "no_pictures", "json_progress", "plan", "out", "merge", "jobs")
+# What only says how a sweep is run, not what it measures: free to differ when it is resumed. So is --metric, since what the
+# command printed is kept.
+FREE_ON_RESUME = ("metric", "resume", "wait", "no_pictures", "json_progress", "plan", "out", "merge", "jobs")
 
 
 class Parser(argparse.ArgumentParser):

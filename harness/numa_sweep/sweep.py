@@ -246,6 +246,9 @@ def continued(options, root):
     before = collect.recorded_options(folder, recorded)
     if options.given:
         identity.refuse_other_options(folder, options.given, vars(options), vars(before))
+    if "metric" in options.given:
+        before.metric = options.metric
+        recorded["options"]["metric"] = options.metric
     before.directory = recorded.get("directory") or root
     for name in ("wait", "json_progress", "resume"):
         setattr(before, name, getattr(options, name))
@@ -314,6 +317,7 @@ def measure(folder, root, options, results, kept):
         job = by_record.get(path)
         if job is not None and results.take(job):
             progress.finished(job, job.seq, total)
+            refuse_metric(folder, results)
 
     while True:
         by_record.update({job.file(folder, "run"): job for job in results.jobs if job.seq})
@@ -330,6 +334,14 @@ def measure(folder, root, options, results, kept):
         progress.event("extra_round", round=more[0].round, cells=[[job.bench, job.place] for job in more])
         if terminal:
             say(f"the rounds of {counted(len(more), 'cell')} disagree: round {more[0].round} of them")
+
+
+def refuse_metric(folder, results):
+    """Stops a sweep that would run for hours without a figure: in its first run a metric matched nothing."""
+    job = results.unmatched
+    if job is not None and not results.samples:
+        raise ReportError(f"{results.failures[job.seq]} (it is in {job.file(folder, 'out')} and .err); mend it with: "
+                          f"harness/run_matrix.sh --resume {shlex.quote(folder)} --metric 'NAME=REGEX:UNIT'")
 
 
 def has_terminal():

@@ -21,6 +21,10 @@ RECORD_KEYS = {"wall_time": "wall_s", "user_time": "user_s", "system_time": "sys
 PLACEHOLDER = re.compile(r"\{(cpu|cpus|cpu_node|mem_node|policy|allocator|pages|threads|size|size_bytes|round|place)\}")
 
 
+class NoMatch(ReportError):
+    """A metric's expression matches nothing in what a run printed that ended well."""
+
+
 class Metric:
     """A figure that a command prints: --metric's NAME=REGEX:UNIT[:lower|higher]."""
 
@@ -38,7 +42,7 @@ class Metric:
             except ValueError as error:
                 raise ReportError(f"metric {self.name}: {error}") from None
         if not found:
-            raise ReportError(f"metric {self.name}: '{self.regex}' matches nothing it printed")
+            raise NoMatch(f"metric {self.name}: '{self.regex}' matches nothing it printed")
         return found
 
 
