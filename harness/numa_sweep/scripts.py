@@ -23,8 +23,9 @@ def library_words(options, root):
 
 def placed_words(job, options, root, folder):
     preloads = dict(word.partition("=")[::2] for word in options.allocators.split(","))
+    library = library_words(options, root) if job.allocator == "numa_alloc" else None
     stats = os.path.join(job.file(folder, "stats"), "%p.json") if options.command else None
-    return placing.words(job, library_words(options, root), preloads.get(job.allocator, ""), stats)
+    return placing.words(job, library, preloads.get(job.allocator, ""), stats)
 
 
 def command_line(job, options, root, folder):

@@ -254,8 +254,11 @@ def test_the_time_limit(words, timeout):
     assert scripts.timeout_s(parsed(*words)) == timeout
 
 
-def test_a_command_cannot_preload_from_a_path_with_a_space_or_colon():
-    for root in ("/a b", "/a:b"):
-        with pytest.raises(ReportError, match="a path with a space or colon cannot be preloaded"):
-            scripts.library_words(parsed("--", "true"), root)
-        assert scripts.library_words(parsed(), root) == "alloc/numa_alloc.so"
+@pytest.mark.parametrize("root", ["/a b", "/a:b"])
+def test_a_command_cannot_preload_ours_from_a_path_with_a_space_or_colon(root):
+    words = ["--cpus", "0", "--allocators", "numa_alloc,glibc", "--", "true"]
+    jobs = {job.allocator: job for job in jobs_of(*words, topology=machine({0: [0]}))}
+    with pytest.raises(ReportError, match="a path with a space or colon cannot be preloaded"):
+        scripts.placed_words(jobs["numa_alloc"], parsed(*words), root, "/a/run")
+    assert "taskset" in scripts.placed_words(jobs["glibc"], parsed(*words), root, "/a/run")
+    assert scripts.library_words(parsed(), root) == "alloc/numa_alloc.so"
