@@ -3,7 +3,7 @@
 import importlib.metadata
 
 import pytest
-import made_up_sweep  # noqa: F401: finds harness/
+from made_up_sweep import machine
 
 from numa_report.errors import ReportError
 from numa_sweep import environment, topology
@@ -49,3 +49,11 @@ def test_versions_are_read_without_asking():
     assert environment.python_package("numpy") == importlib.metadata.version("numpy")
     assert environment.python_package("no_such_package") is None
     assert environment.parallel_version().isdigit()
+
+
+@pytest.mark.parametrize("made, none_is_remote", [
+    (machine({0: [0]}), True), (machine({0: [0], 1: []}), False), (machine({0: [0], 1: [1]}, without_memory=(1,)), False),
+    (machine({0: [0], 1: [1]}), False), (machine({3: [0], 4: []}, without_memory=(4,)), True),
+])
+def test_one_memory_beside_its_own_cpus_alone_is_no_remote_memory(made, none_is_remote):
+    assert topology.has_no_remote_memory(made) == none_is_remote
