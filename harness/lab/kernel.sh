@@ -57,7 +57,7 @@ if [ "$arch" = amd64 ] && [ -z "$version" ] && [ -n "${NUMA_LAB_KERNEL:-}" ]; th
         die "NUMA_LAB_MODULES='${NUMA_LAB_MODULES:-}' is no folder; it is the kernel's /lib/modules/VERSION"
     assemble "$NUMA_LAB_KERNEL" "$NUMA_LAB_MODULES" "$work/kernel"
     # Named by what is in it: another lab may be reading another one, or the same.
-    name=own-$(checksums "$work/kernel" | sha256sum | cut -c 1-12)
+    name=own-$({ echo $layout && checksums "$work/kernel"; } | sha256sum | cut -c 1-12)
     publish "$work/kernel" "$name"
     verify "$cache/$name"
     echo "$cache/$name"
