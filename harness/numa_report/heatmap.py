@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 
 # On import matplotlib would say each time that HOME cannot be written; it goes on in a temporary folder.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -23,11 +24,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.colors import Normalize  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Patch, Rectangle  # noqa: E402
+from matplotlib.ticker import FuncFormatter  # noqa: E402
 
 from . import layout  # noqa: E402
 from .errors import whole_file  # noqa: E402
-from .schema import HIGHER  # noqa: E402
-from .table import is_shown  # noqa: E402
+from .schema import HIGHER, is_main  # noqa: E402
 
 PNG_DPI = 200  # twice matplotlib's own 100
 MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
@@ -35,6 +36,7 @@ MOST_PIXELS = 100_000_000  # of 4 bytes in memory; the SVG beside it stays sharp
 NO_VALUE_COLOUR = "#d9d9d9"
 INK, PAPER = "#111111", "#ffffff"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
+TITLE_PT, LABEL_PT = 11, 9
 
 # mark: (hatch, what the legend says)
 MARKS = {
@@ -47,17 +49,23 @@ MARKS = {
 
 
 class Geometry:
-    """Sizes in inches and points, from the number of rows, columns and panels."""
+    """Sizes in inches and points, from the number of rows and columns, the panels' titles and the other words."""
 
-    def __init__(self, rows, columns, panels, min_width):
-        dense = max(rows, columns)
+    def __init__(self, rows, columns, no_cpus, titles, scale_letters, min_width):
+        panels = len(titles)
+        dense = max(rows, len(columns))
         self.one_line = rows > 16
         self.cell_w, self.cell_h = (1.2, 0.9) if dense <= 3 else (1.05, 0.78) if dense <= 5 else (0.86, 0.62)
         self.value_pt, self.small_pt = (13, 9) if dense <= 3 else (11, 8) if dense <= 5 else (9, 6.5)
         if self.one_line:
             self.cell_w, self.cell_h, self.value_pt = 1.1, 0.26, 7.5
-        self.left, self.right, self.top, self.panel_title, self.below, self.gap = 1.25, 1.25, 0.85, 0.35, 0.7, 0.4
-        self.panel_w, self.panel_h = columns * self.cell_w, rows * self.cell_h
+        self.left, self.right, self.top, self.gap = 1.25, 1 + 0.075 * max(scale_letters, 4), 0.85, 0.4
+        self.panel_w, self.panel_h = len(columns) * self.cell_w, rows * self.cell_h
+        self.titles = [in_lines(title, "(?<= · )", (self.panel_w + self.gap) / letter_in(TITLE_PT)) for title in titles]
+        self.column_names = [in_lines(str(name), "(?<=[:,])", self.cell_w / letter_in(LABEL_PT))
+                             + ("\n(no CPUs)" if name in no_cpus else "") for name in columns]
+        self.panel_title = 0.18 * most_lines(self.titles) + (0.17 if any(titles) else 0)
+        self.below = 0.4 + 0.15 * most_lines(self.column_names)
         evenly = {-(-panels // bands) for bands in range(1, panels + 1)}
         self.per_band = min(sorted(evenly), key=lambda count: self.distance_from_shape(count, panels))
         self.panels_w, self.panels_h = self.extent(self.per_band, panels)
@@ -79,9 +87,28 @@ class Geometry:
         return (left / self.width, 1 - (top + self.panel_h) / height, self.panel_w / self.width, self.panel_h / height)
 
 
+def letter_in(points):
+    """Inches that a letter takes, on average; a line of them is rarely wider."""
+    return 0.0082 * points
+
+
+def in_lines(words, breaks, letters):
+    """The words in lines of at most so many letters, broken where the expression matches; each line fits."""
+    lines = [""]
+    for piece in re.split(breaks, layout.shortened(words, 80)):
+        if lines[-1] and len(lines[-1] + piece.rstrip(" ·")) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(layout.shortened(line.strip(" ·"), max(3, int(letters))) for line in lines)
+
+
+def most_lines(texts):
+    return max(text.count("\n") + 1 if text else 0 for text in texts)
+
+
 def draw_all(rows, environment, folder):
     """Writes NAME.png and NAME.svg for each bench (NAME-metric where a bench has several); returns the paths."""
-    parts = {name: part for name, part in layout.figures(rows).items() if is_shown(name[1])}
+    parts = {name: part for name, part in layout.figures(rows).items() if is_main(name[1])}
     benches = [bench for bench, _ in parts]
     paths = []
     for (bench, metric), part in parts.items():
@@ -104,14 +131,17 @@ def png_dpi(width_in, height_in):
 
 
 def draw(rows, environment):
-    """The figure of one bench."""
+    """The figure of one bench and metric."""
+    rows = layout.readable(rows)
     first = rows[0]
-    panels, columns = layout.panels(rows), layout.columns(rows)
-    row_keys = sorted({(row["cpu_node"], row["cpu"]) for row in rows})
+    panels, columns, places = layout.panels(rows), layout.columns(rows), layout.places(rows)
     heading = layout.shortened(f"{layout.title(first['bench'], first['metric'])} ({first['unit']}) on "
-                               f"{first['host'] or 'an unnamed machine'}", 100)
+                               + layout.host_words(rows), 100)
     details = layout.shortened(layout.machine_words(rows, environment), 180)
-    size = Geometry(len(row_keys), len(columns), len(panels), 0.5 + max(0.125 * len(heading), 0.078 * len(details)))
+    scale = colour_scale(rows)
+    size = Geometry(len(places), columns, nodes_without_cpus(environment), list(panels),
+                    max(map(len, map(layout.value_words, scale.get_clim()))) if scale else 0,
+                    0.5 + max(0.125 * len(heading), 0.078 * len(details)))
     handles = legend_handles(rows)
     height = size.top + size.panels_h + 0.24 * len(handles) + 0.2
     figure = Figure(figsize=(size.width, height))
@@ -119,17 +149,15 @@ def draw(rows, environment):
     figure.text(0.25 / size.width, 1 - 0.34 / height, heading, fontsize=14, fontweight="bold", color=INK, va="center")
     figure.text(0.25 / size.width, 1 - 0.64 / height, details, fontsize=9.5, color="#444444", va="center")
 
-    scale = colour_scale(rows)
-    no_cpus = nodes_without_cpus(environment)
-    for index, (name, panel) in enumerate(panels.items()):
+    for index, (title, panel) in enumerate(zip(size.titles, panels.values())):
         axes = figure.add_axes(size.panel_box(index, height))
-        draw_panel(axes, panel, row_keys, columns, scale, size)
-        axes.set_title(layout.shortened(name, 80), fontsize=11, color=INK, pad=6)
+        draw_panel(axes, panel, places, columns, scale, size)
+        axes.set_title(title, fontsize=TITLE_PT, color=INK, pad=6)
         axes.set_xticks(range(len(columns)))
-        axes.set_xticklabels([f"{name}\n(no CPUs)" if name in no_cpus else wrapped(name) for name in columns], fontsize=9)
-        axes.set_yticks(range(len(row_keys)))
-        axes.set_yticklabels([f"{node} (CPU {cpu})" for node, cpu in row_keys],
-                             fontsize=7 if size.one_line else 9)
+        axes.set_xticklabels(size.column_names, fontsize=LABEL_PT)
+        axes.set_yticks(range(len(places)))
+        axes.set_yticklabels([words if size.one_line else words.replace(", ", ",\n") for words in places.values()],
+                             fontsize=7 if size.one_line else LABEL_PT)
         axes.set_xlabel("memory node" if isinstance(columns[-1], int) else "memory node, or policy", fontsize=9.5)
         axes.set_ylabel("CPU node" if index % size.per_band == 0 else "", fontsize=9.5)
         if index % size.per_band:
@@ -158,15 +186,10 @@ def draw_scale(figure, scale, row, size, height):
     left, bottom, _, panel_height = size.panel_box(0, height)
     left = (size.left + size.panels_w + 0.3) / size.width
     axes = figure.add_axes((left, bottom, 0.16 / size.width, panel_height))
-    bar = figure.colorbar(scale, cax=axes)
+    bar = figure.colorbar(scale, cax=axes, format=FuncFormatter(lambda value, _: layout.value_words(abs(value))))
     bar.set_label(f"{row['unit']}\n{layout.better_words(row)}", fontsize=8, linespacing=1.3)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_linewidth(0.5)
-
-
-def wrapped(name):
-    """A column's name in lines short enough for it: a policy is broken at its colon."""
-    return layout.shortened(str(name), 26).replace(":", ":\n", 1)
 
 
 def nodes_without_cpus(environment):
@@ -176,15 +199,15 @@ def nodes_without_cpus(environment):
         return set()
 
 
-def draw_panel(axes, panel, row_keys, columns, scale, size):
+def draw_panel(axes, panel, places, columns, scale, size):
     axes.set_xlim(-0.5, len(columns) - 0.5)
-    axes.set_ylim(len(row_keys) - 0.5, -0.5)
+    axes.set_ylim(len(places) - 0.5, -0.5)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    for y, key in enumerate(row_keys):
+    for y, place in enumerate(places):
         for x, name in enumerate(columns):
-            draw_cell(axes, x, y, panel.get(key, {}).get(name), key[0] == name, scale, size)
+            draw_cell(axes, x, y, panel.get(place, {}).get(name), place[0] == name, scale, size)
 
 
 def draw_cell(axes, x, y, row, local, scale, size):
@@ -236,7 +259,8 @@ def legend_handles(rows):
     present = {word for row in rows for word in layout.marks(row)}
     handles = []
     if any(row["cpu_node"] == layout.column(row) for row in rows):
-        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1, label="local memory, which penalties are over"))
+        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1,
+                             label="local memory, which penalties are over"))
     handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor="#555555", hatch=hatch, linewidth=0, label=label)
                    for word, (hatch, label) in MARKS.items() if word in present)
     return handles

@@ -2,6 +2,8 @@
 
 from .schema import BENCHES, COMMAND, CONDITIONS, HIGHER, RESOURCES
 
+APART = ("host", *CONDITIONS)  # what cells of one row and column may differ in
+
 
 def figures(rows):
     """{(bench, metric): its rows}; each is one figure (one table group), so units never mix."""
@@ -12,8 +14,37 @@ def figures(rows):
 
 
 def varying(rows):
-    """The conditions that differ between the measured rows: they belong in the panels' names."""
-    return [name for name in CONDITIONS if len({row[name] for row in rows if row["median"] is not None}) > 1]
+    """The conditions that differ between the rows: they belong in the panels' names.
+
+    Not the number of threads where it follows from the CPUs, as that of a command does which may use all of its node's.
+    """
+    names = [name for name in APART if len(values_of(name, rows)) > 1]
+    of_cpus = {}
+    for row in rows:
+        of_cpus.setdefault(place(row), []).append(row)
+    if all(len(values_of("threads", part)) <= 1 for part in of_cpus.values()):
+        names = [name for name in names if name != "threads"]
+    return names
+
+
+def values_of(name, rows):
+    """A condition's values; a cell that gave nothing need not have one."""
+    return {row[name] for row in rows if row[name] not in (None, "")}
+
+
+def place(row):
+    """What a row of a table or picture is of."""
+    return row["cpu_node"], row["cpu"]
+
+
+def places(rows):
+    """{(CPU node, CPU): its words}, sorted; with the number of threads where only the CPUs tell it."""
+    differ = len(values_of("threads", rows)) > 1 and "threads" not in varying(rows)
+    found = {}
+    for row in sorted(rows, key=place):
+        threads = f", {counted(row['threads'], 'thread')}" if differ and row["threads"] else ""
+        found[place(row)] = f"{row['cpu_node']} (CPU {row['cpu']}{threads})"
+    return found
 
 
 def panels(rows):
@@ -21,9 +52,10 @@ def panels(rows):
     names = varying(rows)
     parts = {}
     for row in rows:
-        words = ([] if row["variant"] == COMMAND else [row["variant"]]) + [condition_words(name, row[name]) for name in names if row["median"] is not None]
+        words = [] if row["variant"] == COMMAND else [row["variant"]]
+        words += [condition_words(name, row[name]) for name in names if row[name] not in (None, "")]
         panel = parts.setdefault(" · ".join(words), {})
-        panel.setdefault((row["cpu_node"], row["cpu"]), {})[column(row)] = row
+        panel.setdefault(place(row), {})[column(row)] = row
     return parts
 
 
@@ -36,7 +68,8 @@ def column(row):
 def columns(rows):
     """The columns of a table or picture: memory nodes by number, then the other policies in the rows' order."""
     found = dict.fromkeys(column(row) for row in rows)
-    return sorted(name for name in found if isinstance(name, int)) + [name for name in found if not isinstance(name, int)]
+    nodes = sorted(name for name in found if isinstance(name, int))
+    return nodes + [name for name in found if not isinstance(name, int)]
 
 
 def better_words(row):
@@ -78,19 +111,37 @@ def marks(row):
 
 
 def value_words(value):
-    """A measurement with three digits, more before the point: 1,953 · 171 · 91.2 · 9.31"""
+    """A measurement with three digits, more before the point: 1,953 · 171 · 91.2 · 9.31 · 0.0412"""
     if value == 0:
         return "0"
-    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3 if value >= 0.09995 else 4
-    return f"{value:,.{decimals}f}"
+    if not 0.0009995 <= value < 1e8:
+        return f"{value:.2e}"
+    least = (99.95, 9.995, 0.9995, 0.09995, 0.009995)
+    return f"{value:,.{sum(value < bound for bound in least)}f}"
 
 
 def quantity_words(value, unit):
-    """The value with its unit: bytes in MiB, times below a tenth of a second in ms, counts bare."""
+    """The value with its unit: bytes in KiB, MiB or GiB, times below a tenth of a second in ms, counts bare."""
     if unit == "faults":
         return f"{value:,.0f}"
-    scale, name = {"B": (1 << 20, "MiB"), "s": (1e-3, "ms") if 0 < value < 0.1 else (1, "s")}.get(unit, (1, unit))
+    scale, name = readable_unit(value, unit)
     return f"{value_words(value / scale)} {name}"
+
+
+def readable_unit(value, unit):
+    """(how many of the unit it is, its name) of the unit that a value is best said in."""
+    if unit == "s" and 0 < value < 0.1:
+        return 1e-3, "ms"
+    if unit == "B" and value >= 1 << 10:
+        steps = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
+        return next((1 << power, name) for power, name in steps if value >= 1 << power)
+    return 1, unit
+
+
+def readable(rows):
+    """The rows of one figure in the unit that its greatest value is best said in."""
+    scale, unit = readable_unit(max((row["median"] or 0 for row in rows), default=0), rows[0]["unit"])
+    return [{**row, "unit": unit, "median": None if row["median"] is None else row["median"] / scale} for row in rows]
 
 
 def penalty_words(penalty):
@@ -104,14 +155,19 @@ def title(bench, metric):
     return f"{bench}, {RESOURCES[metric].title.lower() if metric in RESOURCES else metric}"
 
 
+def host_words(rows):
+    hosts = {row["host"]: None for row in rows}
+    return counted(len(hosts), "machine") if len(hosts) > 1 else next(iter(hosts)) or "an unnamed machine"
+
+
 def machine_words(rows, environment):
     """The second line of a figure: CPU model, then the conditions that all its rows share."""
     words = [environment.get("cpu_model")]
     measured = [row for row in rows if row["median"] is not None]
-    differing = varying(rows)
     for name in CONDITIONS:
-        if measured and name not in differing and not (name == "pages" and measured[0][name] == "default"):
-            value = measured[0][name]
+        shared = values_of(name, measured)
+        if len(shared) == 1 and not (name == "pages" and "default" in shared):
+            value = shared.pop()
             words.append(str(value) if name == "allocator" else condition_words(name, value) if value else None)
     rounds = rounds_of(rows, environment)
     if rounds:

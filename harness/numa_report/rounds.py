@@ -1,10 +1,10 @@
 """Whether the rounds of a cell agree. Imports nothing slow: a sweep asks it between its rounds.
 
-Rounds agree when their medians lie within 10 % of each other. Of three all have to; each four more can outvote one that
-does not, so with the four further rounds that a sweep adds by default six of seven have to. Three quarters of any number
-would not do: with one bad round among 4 to 6, or two among 8, the 95 % bootstrap interval of the median of the rounds'
-medians (summary.py) reaches to the bad ones, since the chance that they are half of those drawn is over 2.5 %. A sweep
-would then stop measuring a cell whose rounds agree, and the cell be noisy by its interval.
+Rounds agree when their medians lie within 10 % of each other. Of three all have to; each four more can outvote one
+that does not, so with the four further rounds that a sweep adds by default six of seven have to. Three quarters of any
+number would not do: with one bad round among 4 to 6, or two among 8, the 95 % bootstrap interval of the median of the
+rounds' medians (summary.py) reaches to the bad ones, since the chance that they are half of those drawn is over 2.5 %.
+A sweep would then stop measuring a cell whose rounds agree, and the cell be noisy by its interval.
 """
 
 from statistics import median

@@ -22,6 +22,8 @@ FEWEST_SAMPLES = 3  # fewer cannot show a spread
 PLACED = 0.999  # of the pages: what is called verified
 LOWER, HIGHER = BETTER = ("lower", "higher")
 
+PAGES = ("default", "thp", "2M", "1G")
+
 # What tells the figure's panels apart besides the variant.
 CONDITIONS = ("allocator", "pages", "threads", "size_bytes")
 
@@ -77,15 +79,33 @@ def cell_id(bench, variant, cpu, mem_node):
 
 
 def cell_order(row):
-    """Sort key of samples and matrix rows: benches and variants as listed above, then by CPU and node."""
+    """Sort key of samples and matrix rows: benches and variants as listed above, conditions, then CPU and node."""
     bench = BENCHES.get(row["bench"])
     benches = list(BENCHES)
     variants = bench.variants if bench else ()
     return (
-        benches.index(row["bench"]) if bench else len(benches), row["bench"], row["metric"],
+        benches.index(row["bench"]) if bench else len(benches), row["bench"], *metric_order(row["metric"]),
         variants.index(row["variant"]) if row["variant"] in variants else len(variants), row["variant"],
-        row["cpu_node"], row["cpu"], *column_order(row),
+        row.get("host") or "", *condition_order(row), row["cpu_node"], row["cpu"], *column_order(row),
     )
+
+
+def condition_order(row):
+    """The plainest first."""
+    allocator, pages = row.get("allocator") or "", row.get("pages") or ""
+    return (allocator != "numa_alloc", allocator, PAGES.index(pages) if pages in PAGES else len(PAGES), pages,
+            row.get("threads") or 0, row.get("size_bytes") or 0)
+
+
+def metric_order(metric):
+    """The time that a command takes first, then its own figures, then what else was counted."""
+    names = list(RESOURCES)
+    return (names.index(metric) if metric in names else 0.5), metric
+
+
+def is_main(metric):
+    """Whether a metric has a table and a picture of its own: of what is counted of every command only its time has."""
+    return metric == "wall_time" or metric not in RESOURCES
 
 
 def column_order(row):

@@ -19,9 +19,9 @@
                remote memory costs at least some 20 % on today's machines: beyond that the picture would show the
                noise.
     ok
-* penalty: median over the local cell's of the same CPU, variant and conditions (policy bind: to the CPU's own node),
-  inverted where higher is better, so that above 1 is worse. Only between cells that are ok or noisy and not 0; empty
-  where the CPU's node has no memory.
+* penalty: median over the local cell's of the same host, CPU, variant and conditions (policy bind: to the CPU's own
+  node), inverted where higher is better, so that above 1 is worse. Only between cells that are ok or noisy and not 0;
+  empty where the CPU's node has no memory.
 """
 
 import os
@@ -30,6 +30,7 @@ from statistics import median
 
 import numpy
 
+from numa_sweep.options import size_bytes
 from numa_sweep.topology import format_list
 
 from . import tables
@@ -48,15 +49,23 @@ GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *C
 def summarise(samples, failures=None, jobs=(), run="", host=""):
     """The rows of matrix.csv. failures: {job: reason}; jobs: the plan, for the cells that gave no sample."""
     groups = {}
-    for row in samples:
-        row = {**row, "cell": row["cell"] or cell_id(row["bench"], row["variant"], row["cpu"], row["mem_node"])}
-        groups.setdefault((row["cell"], tuple(row[name] for name in GROUP)), []).append(row)
+    for row in with_cells(samples):
+        groups.setdefault((row["host"], row["cell"], row["metric"]), []).append(row)
     failed = failures_of_cells(failures or {})
-    rows = [summarise_cell(group, failed.get(cell)) for (cell, _), group in groups.items()]
+    rows = [summarise_cell(group, failed.get(cell)) for (_, cell, _), group in groups.items()]
     measured = {(row["cell"], row["metric"]) for row in rows}
     rows.extend(cells_without_samples(jobs, failed, measured, run, host))
     add_penalties(rows)
     return sorted(rows, key=cell_order)
+
+
+def with_cells(samples):
+    """The samples; those of a benchmark run by hand, which knows of no cells, with one made of what differs in them."""
+    own = [row for row in samples if not row["cell"]]
+    differing = [name for name in ("policy", *CONDITIONS) if len({row[name] for row in own}) > 1]
+    for row in samples:
+        cell = cell_id(row["bench"], row["variant"], row["cpu"], row["mem_node"])
+        yield row if row["cell"] else {**row, "cell": ".".join([cell, *(str(row[name]) for name in differing)])}
 
 
 def failures_of_cells(failures):
@@ -85,8 +94,9 @@ def summarise_cell(group, failures=None):
     placement = worst_placement(group)
     noise = describe_noise(len(values), middle, low, high, round_medians)
     status = "failed" if failures else "misplaced" if placement == "failed" else "noisy" if noise else "ok"
+    pages = {row["pages"] for row in group}
     return {
-        **{name: first[name] for name in ("run", "host", *GROUP)},
+        **{name: first[name] for name in ("run", "host", *GROUP)}, "pages": pages.pop() if len(pages) == 1 else "mixed",
         "cell": first["cell"], "better": better_of(first["unit"], first.get("better")),
         "median": middle, "ci_low": low, "ci_high": high, "mad": mad, "samples": len(values),
         "outliers": int(numpy.sum(numpy.abs(values - middle) > OUTLIER_Z * MAD_TO_SIGMA * mad)),
@@ -118,14 +128,15 @@ def worst_placement(group):
 def describe_noise(count, middle, low, high, round_medians):
     if count < FEWEST_SAMPLES:
         return f"{count} sample{'s' if count > 1 else ''}"
-    def share(part):
-        return f"{100 * part / middle:.0f} % of the median" if middle else "a median of 0"
-
     if rounds_disagree(round_medians):
-        return f"the rounds' medians differ by {share(max(round_medians) - min(round_medians))}"
+        return f"the rounds' medians differ by {share_words(max(round_medians) - min(round_medians), middle)}"
     if high - low > 2 * NOISY_HALF_WIDTH * middle:
-        return f"the 95 % interval spans {share(high - low)}"
+        return f"the 95 % interval spans {share_words(high - low, middle)}"
     return ""
+
+
+def share_words(part, middle):
+    return f"{100 * part / middle:.0f} % of the median" if middle else f"{part:.3g} around a median of 0"
 
 
 def cells_without_samples(jobs, failed, measured, run, host):
@@ -139,7 +150,8 @@ def cells_without_samples(jobs, failed, measured, run, host):
             rows[cell, item.metric] = {
                 "run": run, "host": host, "cell": cell, "bench": job.bench, "metric": item.metric, "unit": item.unit,
                 "cpu": job.cpu, "cpu_node": job.cpu_node, "mem_node": job.mem_node, "allocator": job.allocator,
-                "policy": job.policy, "pages": job.pages, "threads": job.threads, "size_bytes": None,
+                "policy": job.policy, "pages": job.pages, "threads": job.threads,
+                "size_bytes": size_bytes(job.size) if job.size else None,
                 "variant": item.variant, "median": None, "samples": 0, "outliers": 0,
                 "status": "skipped" if job.skip_reason else "failed", "penalty": None, "placement": None, "rounds": 0,
                 "reason": job.skip_reason or failed.get(cell, ""), "better": item.better,
@@ -149,7 +161,7 @@ def cells_without_samples(jobs, failed, measured, run, host):
 
 def add_penalties(rows):
     def conditions(row):
-        return tuple(row.get(name) for name in ("bench", "metric", "variant", "cpu", *CONDITIONS))
+        return tuple(row.get(name) for name in ("host", "bench", "metric", "variant", "cpu", *CONDITIONS))
 
     local = {conditions(row): row["median"] for row in rows if row["status"] in MEASURED and is_local(row)}
     for row in rows:

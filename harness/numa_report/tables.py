@@ -205,7 +205,8 @@ def refuse_duplicates(path, rows, columns):
 def read_matrix(path):
     rows = read_table(path, MATRIX, IF_PRESENT)
     refuse_duplicates(path, rows, ("cell", "metric", "host"))
-    refuse_duplicates(path, rows, ("mem_node", "policy", "bench", "metric", "variant", "cpu_node", "cpu", "host", *CONDITIONS))
+    refuse_duplicates(path, rows, ("mem_node", "policy", "bench", "metric", "variant", "cpu_node", "cpu", "host",
+                                   *CONDITIONS))
     units = {}
     for row, parsed in enumerate(rows, start=2):
         parsed["better"] = better_of(parsed["unit"], parsed.get("better"))
@@ -241,7 +242,7 @@ def read_samples(path):
         refuse_nothing(path, row, parsed, "value")
         refuse_contradiction(path, row, parsed)
     if "sample" in rows[0]:
-        refuse_duplicates(path, rows, ("host", "cell", "round", "metric", "sample"))
+        refuse_duplicates(path, rows, ("cell", "host", "round", "metric", "sample"))
     return rows
 
 
@@ -254,7 +255,7 @@ def read_program_samples(path):
         if parsed["value"] is None and parsed["status"] != "failed":
             raise DataError(path, "empty although status is not failed", row=row, column="value")
     if "sample" in rows[0]:
-        refuse_duplicates(path, rows, ("cell", "round", "metric", "sample"))
+        refuse_duplicates(path, rows, ("cell", "host", "round", "metric", "sample"))
     return rows
 
 

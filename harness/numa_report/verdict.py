@@ -6,8 +6,8 @@
   so only their order counts; the HMAT's latencies are ns, so its ratios count too, to 25 %. The SLIT is about
   latency (ACPI 6.4, section 5.2.17) and is held against nothing else: of fast but far memory it is right to be large.
 * misplaced: cells whose pages were not on the node asked for.
-* drift: that the sentinel, one cell measured again and again through the run, moved: its first third against its last by
-  over 5 %, or its whole range by over 10 %.
+* drift: that the sentinel, one cell measured again and again through the run, moved: its first third against its last
+  by over 5 %, or its whole range by over 10 %.
 * NUMA balancing: said when it is on and had something to move: memory without a policy, or pages gone astray.
 """
 
@@ -19,8 +19,7 @@ from statistics import median
 from . import layout
 from .errors import whole_file
 from .rounds import round_medians
-from .schema import CONDITIONS, FEWEST_SAMPLES, HIGHER, MEASURED, PLACED
-from .table import is_shown
+from .schema import CONDITIONS, FEWEST_SAMPLES, HIGHER, MEASURED, PLACED, is_main
 
 FILE = "verdict.txt"
 DRIFT, DRIFT_RANGE = 0.05, 0.10
@@ -56,20 +55,34 @@ def penalty_line(rows):
     worst = {}
     for row in rows:
         remote = row["mem_node"] is not None and row["cpu_node"] != row["mem_node"]
-        if row["penalty"] is not None and remote and is_shown(row["metric"]):
+        if row["penalty"] is not None and remote and is_main(row["metric"]):
             quantity = row["bench"] if row["bench"] in QUANTITIES else (row["bench"], row["metric"])
             worst[quantity] = max(worst.get(quantity, row), row, key=lambda row: round(row["penalty"], 2))
     if not worst:
         return "penalty: not known; no remote cell was measured beside its local one"
-    parts = []
-    for row in worst.values():
-        local = next((other for other in rows if series_key(other) == series_key(row) and layout.column(other) ==
-                      row["cpu_node"] and other["median"] is not None), None)
-        beside = f", local {value_words(local)}" if local else ""
-        noisy = " (noisy)" if "noisy" in (row["status"], local and local["status"]) else ""
-        parts.append(f"{layout.penalty_words(row['penalty'])} in {quantity_words(row)}, CPUs of node "
-                     f"{row['cpu_node']} to memory of node {row['mem_node']}: {value_words(row)}{beside}{noisy}")
+    told = sorted(worst.values(), key=lambda row: (row["bench"] not in QUANTITIES and row["metric"] != "wall_time",
+                                                   -row["penalty"]))[:MOST_NAMES]
+    parts = [worst_words(row, rows) for row in worst.values() if row in told]
+    if len(worst) > len(told):
+        parts.append(f"{layout.counted(len(worst) - len(told), 'more metric')} in matrix.csv")
     return f"penalty: at most {'; '.join(parts)}"
+
+
+def worst_words(row, rows):
+    local = next((other for other in rows if series_key(other) == series_key(row) and layout.column(other) ==
+                  row["cpu_node"] and other["median"] is not None), None)
+    beside = f", local {value_words(local)}" if local else ""
+    noisy = " (noisy)" if "noisy" in (row["status"], local and local["status"]) else ""
+    return (f"{layout.penalty_words(row['penalty'])} in {quantity_words(row)}, CPUs of node {row['cpu_node']} to "
+            f"memory of node {row['mem_node']}{conditions_words(row, rows)}: {value_words(row)}{beside}{noisy}")
+
+
+def conditions_words(row, rows):
+    """` (allocator glibc, pages thp)`: what tells the row's panel from its figure's others, but for the variant."""
+    figure = [other for other in rows if (other["bench"], other["metric"]) == (row["bench"], row["metric"])]
+    words = [layout.condition_words(name, row[name]) for name in layout.varying(figure)
+             if row[name] and not (name == "threads" and row["bench"] == BANDWIDTH)]
+    return f" ({', '.join(layout.shortened(word, 40) for word in words)})" if words else ""
 
 
 def quantity_words(row):
@@ -80,9 +93,12 @@ def quantity_words(row):
 
 
 def drift_lines(sentinels):
-    """sentinels: the rows of sentinel.csv, whose `round` counts the sentinel's runs in the order of time."""
+    """sentinels: the rows of sentinel.csv, whose `round` counts the sentinel's runs in the order of time.
+
+    One line, for the figure that moved most.
+    """
     found = []
-    told = [row for row in sentinels if is_shown(row["metric"])]  # page faults and the like move for many reasons
+    told = [row for row in sentinels if is_main(row["metric"])]  # page faults and the like move for many reasons
     for rows in grouped(told, lambda row: (row["metric"], row["variant"])).values():
         runs = round_medians(dict(sorted(grouped(rows, lambda row: row["round"]).items())))
         if len(runs) < FEWEST_SAMPLES:
@@ -91,13 +107,18 @@ def drift_lines(sentinels):
         first, last, middle = median(runs[:third]), median(runs[-third:]), median(runs)
         moved, spread = (last - first) / first if first else 0, (max(runs) - min(runs)) / middle if middle else 0
         if abs(moved) > DRIFT or spread > DRIFT_RANGE:
-            found.append((max(abs(moved), spread / 2), f"drift: the sentinel, {layout.shortened(rows[0]['cell'], 60)}, went from "
-                          f"{layout.quantity_words(first, rows[0]['unit'])} at first to "
-                          f"{layout.quantity_words(last, rows[0]['unit'])} at last ({100 * moved:+.0f} %), between "
-                          f"{layout.quantity_words(min(runs), rows[0]['unit'])} and "
-                          f"{layout.quantity_words(max(runs), rows[0]['unit'])}: cells measured at different times "
-                          "compare no better than that"))
-    return [max(found)[1]] if found else []
+            figures = [layout.quantity_words(value, rows[0]["unit"]) for value in (first, last, min(runs), max(runs))]
+            found.append((max(abs(moved), spread / 2), sentinel_words(rows[0]), *figures, f"{100 * moved:+.0f} %"))
+    if not found:
+        return []
+    _, cell, first, last, least, most, moved = max(found)
+    return [f"drift: the sentinel, {cell}, went from {first} at first to {last} at last ({moved}), between {least} and "
+            f"{most}: cells measured at different times can be compared no more closely than that"]
+
+
+def sentinel_words(row):
+    metric = "" if row["bench"] in QUANTITIES else f"'s {layout.shortened(row['metric'], 40)}"
+    return layout.shortened(row["cell"], 60) + metric
 
 
 def grouped(rows, key):
@@ -171,8 +192,10 @@ def is_id(word):
 
 
 def usable(rows, quantity):
+    """The cells that can speak of a memory node: those that are bound to it."""
     return [row for row in rows if row["bench"] == quantity and row["status"] in MEASURED
-            and row["samples"] >= FEWEST_SAMPLES and row["ci_low"] is not None and row["ci_high"] is not None]
+            and row["samples"] >= FEWEST_SAMPLES and row["ci_low"] is not None and row["ci_high"] is not None
+            and layout.column(row) == row["mem_node"]]
 
 
 def series_of(rows):
@@ -295,8 +318,8 @@ def agreement_lines(agreeing):
             if pair.best is shown.best and pair.other is shown.other]
     said.append(f"measured {value_words(shown.best)} against {value_words(shown.other)}")
     rest = "" if len(decided) == len(pairs) else ", the others too close to tell"
-    return [f"firmware agrees: {sources} rank{ends} the nodes as measured ({len(decided)} of {len(pairs)} pairs{rest}); "
-            f"{cells_words(shown)}: {', '.join(said)}"]
+    return [f"firmware agrees: {sources} rank{ends} the nodes as measured ({len(decided)} of {len(pairs)} pairs{rest})"
+            f"; {cells_words(shown)}: {', '.join(said)}"]
 
 
 def claimed_words(pair):

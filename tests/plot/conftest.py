@@ -33,7 +33,8 @@ def job(bench="latency", cpu=0, cpu_node=0, mem_node=0, round=1, skip_reason="",
     """A run of a sweep's plan; without a number when it is skipped."""
     from numa_sweep import plan
     kind = schema.BENCHES[bench]
-    expected = tuple(plan.Expected(kind.metric, kind.unit, schema.better_of(kind.unit), variant) for variant in kind.variants)
+    expected = tuple(plan.Expected(kind.metric, kind.unit, schema.better_of(kind.unit), variant)
+                     for variant in kind.variants)
     fields = {
         "bench": bench, "place": f"cpu{cpu}.node{mem_node}", "cpus": str(cpu), "cpu": cpu, "cpu_node": cpu_node,
         "mem_node": mem_node, "policy": f"bind:{mem_node}", "allocator": "numa_alloc", "pages": "default", "threads": 1,
