@@ -192,22 +192,6 @@ static bool make_plan(struct plan *plan, const struct session *session) {
     return plan->count > 0;
 }
 
-/* Has the kernels run once, and checks what they leave. */
-static bool prove(const struct session *session, const struct plan *plan,
-                  struct kernel_team *team) {
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct figure *figure = &plan->figures[i];
-        const char *wrong = kernel_team_prove(team, figure->id, figure->run);
-        if (wrong != NULL) {
-            session_fail(session, kernels[figure->id].name,
-                         "wrong result in %s of %s (%s): nothing is reported", wrong,
-                         kernels[figure->id].name, figure->isa);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What of a pass of a figure is its value: B/ns are GB/s. */
 static double rate(const struct kernel_traffic *traffic, uint64_t passes, uint64_t elapsed_ns) {
     return (double)(traffic->read + traffic->written) * (double)passes / (double)elapsed_ns;
@@ -219,7 +203,7 @@ static struct kernel_time run_for(struct kernel_team *team, const struct figure 
                                   uint64_t least_ns, uint64_t *passes) {
     for (;;) {
         struct kernel_time time = kernel_team_run(team, figure->id, figure->run, *passes);
-        if (time.elapsed_ns >= least_ns)
+        if (time.elapsed_ns >= least_ns || !time.right)
             return time;
         uint64_t elapsed_ns = time.elapsed_ns > 0 ? time.elapsed_ns : 1;
         uint64_t missing = *passes * (least_ns - time.elapsed_ns) / elapsed_ns;
@@ -227,18 +211,78 @@ static struct kernel_time run_for(struct kernel_team *team, const struct figure 
     }
 }
 
-/* Runs a figure until its rate has stopped changing; returns the passes that a sample takes. */
-static uint64_t warm_up(const struct session *session, struct kernel_team *team,
-                        const struct figure *figure) {
+/* Spans of a figure on a machine that another figure has warmed up. What is its own, code that an
+ * emulator translates and the clock that its instruction set runs at, is warm after the first. */
+#define OWN_WARMUP_SPANS 2
+
+/* Runs a figure until its rate has stopped changing, or for as long as the most spans would take;
+ * on a machine that is warm a few spans are enough. Sets *passes to what a sample takes, and
+ * returns how the last span went. */
+static struct kernel_time warm_up(const struct session *session, struct kernel_team *team,
+                                  const struct figure *figure, bool machine_is_warm,
+                                  uint64_t *passes) {
     struct kernel_traffic traffic = kernel_team_traffic(team, figure->id);
+    uint64_t span_ns = session_warmup_ns(session), spent_ns = 0, span_passes = 1;
     struct warmup warmup = {0};
     struct kernel_time time;
-    uint64_t passes = 1;
-    do
-        time = run_for(team, figure, session_warmup_ns(session), &passes);
-    while (
-        !warmup_add(&warmup, rate(&traffic, passes, time.elapsed_ns), session->precision.fraction));
-    return passes * session_min_sample_ns(session) / time.elapsed_ns + 1;
+    bool warm;
+    do {
+        time = run_for(team, figure, span_ns, &span_passes);
+        spent_ns += time.elapsed_ns;
+        warm = warmup_add(&warmup, rate(&traffic, span_passes, time.elapsed_ns),
+                          session->precision.fraction) ||
+               spent_ns >= WARMUP_MOST * span_ns ||
+               (machine_is_warm && warmup.spans >= OWN_WARMUP_SPANS);
+    } while (!warm && time.right);
+    if (time.right)
+        *passes = span_passes * session_min_sample_ns(session) / time.elapsed_ns + 1;
+    return time;
+}
+
+/* Checks what a figure's runs left, of which `last` was the last, and wipes it. */
+static bool is_right(const struct session *session, struct kernel_team *team,
+                     const struct figure *figure, const struct kernel_time *last) {
+    const char *wrong = last->right ? kernel_team_check_and_wipe(team, figure->id) : "sum";
+    if (wrong != NULL)
+        session_fail(session, kernels[figure->id].name,
+                     "wrong result in %s of %s (%s): nothing is reported", wrong,
+                     kernels[figure->id].name, figure->isa);
+    return wrong == NULL;
+}
+
+/* Whether no kernel has changed what all of them read. */
+static bool are_sources_right(const struct session *session, const struct plan *plan,
+                              struct kernel_team *team) {
+    const char *wrong = kernel_team_check_sources(team);
+    if (wrong != NULL)
+        session_fail(session, kernels[plan->figures[0].id].name,
+                     "%s, which is only read, has changed: nothing is reported", wrong);
+    return wrong == NULL;
+}
+
+/* Warms up all figures, on arrays just filled, and checks what each of them leaves. */
+static bool prove_warming_up(const struct session *session, const struct plan *plan,
+                             struct kernel_team *team, struct stage *stage) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct figure *figure = &plan->figures[i];
+        struct kernel_time last = warm_up(session, team, figure, i > 0, &stage->passes[i]);
+        if (!is_right(session, team, figure, &last))
+            return false;
+    }
+    return are_sources_right(session, plan, team);
+}
+
+/* Has all figures run once more after timing, and checks what each of them leaves. */
+static bool prove_again(const struct session *session, const struct plan *plan,
+                        struct kernel_team *team) {
+    kernel_team_wipe(team);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct figure *figure = &plan->figures[i];
+        struct kernel_time once = kernel_team_run(team, figure->id, figure->run, 1);
+        if (!is_right(session, team, figure, &once))
+            return false;
+    }
+    return are_sources_right(session, plan, team);
 }
 
 /* False when a reading kernel read something else than the arrays. */
@@ -268,8 +312,6 @@ static bool take_sample(const struct session *session, const struct plan *plan,
 /* Runs rounds of all figures until every one has samples enough. */
 static bool take_samples(const struct session *session, const struct plan *plan,
                          struct kernel_team *team, struct stage *stage) {
-    for (size_t i = 0; i < plan->count; i++)
-        stage->passes[i] = warm_up(session, team, &plan->figures[i]);
     for (bool enough = false; !enough;) {
         enough = true;
         for (size_t i = 0; i < plan->count; i++) {
@@ -316,8 +358,8 @@ static struct stage *measure(struct session *session, const struct plan *plan, u
     struct placement_tally before = kernel_team_ask(&team);
     if (first)
         session_look_at_pages(session, (void *const *)team.blocks, KERNEL_ARRAYS, team.block_bytes);
-    if (!prove(session, plan, &team) || !take_samples(session, plan, &team, stage) ||
-        !prove(session, plan, &team))
+    if (!prove_warming_up(session, plan, &team, stage) ||
+        !take_samples(session, plan, &team, stage) || !prove_again(session, plan, &team))
         return NULL;
     struct placement_tally after = kernel_team_ask(&team);
     stage->placement = session_judge(session, &before, &after);

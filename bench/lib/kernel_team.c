@@ -50,12 +50,21 @@ static void run(void *context, size_t member) {
     worker->sum = sum;
 }
 
-static void prove(void *context, size_t member) {
+static void wipe(void *context, size_t member) {
+    const struct kernel_team *team = context;
+    kernel_wipe(&team->workers[member].slice);
+}
+
+static void check_sources(void *context, size_t member) {
     struct kernel_team *team = context;
     struct kernel_worker *worker = &team->workers[member];
-    kernel_wipe(&worker->slice);
-    uint64_t sum = team->run(&worker->slice);
-    worker->wrong = kernel_check(team->id, &worker->slice, sum, 1);
+    worker->wrong = kernel_check_sources(&worker->slice);
+}
+
+static void check_and_wipe(void *context, size_t member) {
+    struct kernel_team *team = context;
+    struct kernel_worker *worker = &team->workers[member];
+    worker->wrong = kernel_check_and_wipe(team->id, &worker->slice);
 }
 
 /* Each slice begins on a huge page of its own, because the kernel places a huge page whole, on the
@@ -148,12 +157,24 @@ struct kernel_time kernel_team_run(struct kernel_team *team, enum kernel_id id, 
     return time;
 }
 
-const char *kernel_team_prove(struct kernel_team *team, enum kernel_id id, kernel_run *run_one) {
-    team->id = id;
-    team->run = run_one;
-    crew_do(&team->crew, prove, team);
+void kernel_team_wipe(struct kernel_team *team) {
+    crew_do(&team->crew, wipe, team);
+}
+
+/* Has every thread check its own slice. */
+static const char *check_with(struct kernel_team *team, crew_work *check) {
+    crew_do(&team->crew, check, team);
     for (size_t i = 0; i < team->crew.size; i++)
         if (team->workers[i].wrong != NULL)
             return team->workers[i].wrong;
     return NULL;
+}
+
+const char *kernel_team_check_sources(struct kernel_team *team) {
+    return check_with(team, check_sources);
+}
+
+const char *kernel_team_check_and_wipe(struct kernel_team *team, enum kernel_id id) {
+    team->id = id;
+    return check_with(team, check_and_wipe);
 }

@@ -52,8 +52,13 @@ struct kernel_time {
 struct kernel_time kernel_team_run(struct kernel_team *team, enum kernel_id id, kernel_run *run,
                                    uint64_t passes);
 
-/* Wipes what a kernel would leave, has it run once, and checks every element. Returns NULL, or what
- * is wrong, as kernel_check. */
-const char *kernel_team_prove(struct kernel_team *team, enum kernel_id id, kernel_run *run);
+/* Wipes what kernels leave: kernel_wipe of every slice. */
+void kernel_team_wipe(struct kernel_team *team);
+
+/* kernel_check_sources of every slice. */
+const char *kernel_team_check_sources(struct kernel_team *team);
+
+/* kernel_check_and_wipe of every slice, after the kernel ran on what was filled or wiped. */
+const char *kernel_team_check_and_wipe(struct kernel_team *team, enum kernel_id id);
 
 #endif

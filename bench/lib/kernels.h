@@ -122,14 +122,16 @@ void kernel_fill(const struct kernel_slice *slice);
 /* Sets c back to that value, so that a kernel that does nothing is found. */
 void kernel_wipe(const struct kernel_slice *slice);
 
-/* Checks a and b, and every element of c, after the kernel ran on a filled or wiped slice; and
- * `sum`, the total modulo 2^64 of what `passes` passes returned. Returns NULL, or what is wrong:
- * "a", "b", "c" or "sum". */
-const char *kernel_check(enum kernel_id id, const struct kernel_slice *slice, uint64_t sum,
-                         uint64_t passes);
+/* Checks every element of a and b. Returns NULL, or what is wrong: "a" or "b". */
+const char *kernel_check_sources(const struct kernel_slice *slice);
 
-/* The sum alone, without reading memory but to compute it once: what kernel_check compares with, of
- * one pass; 0 for a kernel that stores. */
+/* Checks every element of c after the kernel ran, once or more, on a filled or wiped slice, and
+ * leaves c wiped. Returns NULL, or "c", which is wrong. A kernel that stores nothing has no result
+ * there, but a sum. */
+const char *kernel_check_and_wipe(enum kernel_id id, const struct kernel_slice *slice);
+
+/* What one pass returns that reads what it should, without reading memory; 0 for a kernel that
+ * stores. */
 uint64_t kernel_expected_sum(enum kernel_id id, const struct kernel_slice *slice);
 
 /* The loops by instruction set; without any where the compiler or the processor's kind lacks it. */

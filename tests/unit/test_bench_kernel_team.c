@@ -61,11 +61,12 @@ static void right_kernels_are_proven_and_their_sums_are_right(void **state) {
     for (enum kernel_id id = 0; id < KERNELS; id++) {
         if (scalar(id) == NULL)
             continue;
-        assert_null(kernel_team_prove(&team, id, scalar(id)));
         struct kernel_time time = kernel_team_run(&team, id, scalar(id), 3);
         assert_true(time.right);
         assert_true(time.elapsed_ns > 0);
+        assert_null(kernel_team_check_and_wipe(&team, id));
     }
+    assert_null(kernel_team_check_sources(&team));
     kernel_team_end(&team);
 }
 
@@ -87,19 +88,37 @@ static uint64_t read_too_little(const struct kernel_slice *slice) {
     return scalar(KERNEL_READ)(&shorter);
 }
 
+/* What is wrong after a run. */
+static const char *run_and_check(struct kernel_team *team, enum kernel_id id, kernel_run *run) {
+    struct kernel_time time = kernel_team_run(team, id, run, 1);
+    return time.right ? kernel_team_check_and_wipe(team, id) : "sum";
+}
+
+static uint64_t change_b_of_last(const struct kernel_slice *slice) {
+    if (slice->first_line == SIZE_BYTES / KERNEL_LINE_BYTES / threads * (threads - 1))
+        slice->b[slice->lines * KERNEL_LINE_ELEMENTS - 1] = 0;
+    return 0;
+}
+
 static void broken_kernels_are_found(void **state) {
     struct kernel_team team;
     (void)state;
     assert_true(kernel_team_start(&team, &session, threads, SIZE_BYTES));
     /* Right before, so that what it left would hide a kernel that does nothing. */
-    assert_null(kernel_team_prove(&team, KERNEL_COPY, scalar(KERNEL_COPY)));
-    assert_string_equal(kernel_team_prove(&team, KERNEL_COPY, do_nothing), "c");
-    assert_string_equal(kernel_team_prove(&team, KERNEL_COPY, copy_unless_last), "c");
-    assert_string_equal(kernel_team_prove(&team, KERNEL_COPY, scalar(KERNEL_SCALE)), "c");
-    assert_string_equal(kernel_team_prove(&team, KERNEL_READ, do_nothing), "sum");
-    assert_string_equal(kernel_team_prove(&team, KERNEL_READ, read_too_little), "sum");
+    assert_null(run_and_check(&team, KERNEL_COPY, scalar(KERNEL_COPY)));
+    assert_string_equal(run_and_check(&team, KERNEL_COPY, do_nothing), "c");
+    kernel_team_run(&team, KERNEL_COPY, scalar(KERNEL_COPY), 1);
+    kernel_team_wipe(&team);
+    assert_string_equal(run_and_check(&team, KERNEL_COPY, do_nothing), "c");
+    assert_string_equal(run_and_check(&team, KERNEL_COPY, copy_unless_last), "c");
+    assert_string_equal(run_and_check(&team, KERNEL_COPY, scalar(KERNEL_SCALE)), "c");
+    assert_string_equal(run_and_check(&team, KERNEL_READ, do_nothing), "sum");
+    assert_string_equal(run_and_check(&team, KERNEL_READ, read_too_little), "sum");
     assert_false(kernel_team_run(&team, KERNEL_READ, read_too_little, 5).right);
     assert_true(kernel_team_run(&team, KERNEL_READ, scalar(KERNEL_READ), 5).right);
+    assert_null(kernel_team_check_sources(&team));
+    kernel_team_run(&team, KERNEL_COPY, change_b_of_last, 1);
+    assert_string_equal(kernel_team_check_sources(&team), "b");
     kernel_team_end(&team);
 }
 

@@ -14,14 +14,14 @@
 #include "bench/lib/kernels.h"
 #include "bench/lib/kernels_order.h"
 
-#define MOST_LINES  300
-#define GUARD_LINES 4 /* on either side of a slice */
+#define MOST_LINES  2100 /* more than two of the blocks that are checked at a time */
+#define GUARD_LINES 4    /* on either side of a slice */
 #define EL          KERNEL_LINE_ELEMENTS
 #define GUARD       (-7.25)
 
 /* None, few, one more and one fewer than halves, thirds and batches come out even with. */
-static const size_t sizes[] = {0,  1,  2,  3,  4,   5,   6,   7,   8,  11,
-                               31, 63, 64, 65, 127, 128, 129, 257, 299};
+static const size_t sizes[] = {0,  1,  2,  3,   4,   5,   6,   7,   8,    11,   31,
+                               63, 64, 65, 127, 128, 129, 257, 299, 1024, 1025, 2099};
 
 static double *blocks[3]; /* a, b, c: GUARD_LINES, slice, GUARD_LINES */
 static const size_t first_line = 1000;
@@ -67,10 +67,20 @@ static void assert_guards_hold(size_t lines) {
         }
 }
 
+/* What is wrong after `passes` passes that returned `sum` together: "a", "b", "c", "sum", or NULL.
+ */
+static const char *check(enum kernel_id id, const struct kernel_slice *slice, uint64_t sum,
+                         uint64_t passes) {
+    const char *wrong = kernel_check_sources(slice);
+    if (wrong == NULL)
+        wrong = kernel_check_and_wipe(id, slice);
+    return wrong != NULL || sum == passes * kernel_expected_sum(id, slice) ? wrong : "sum";
+}
+
 typedef void check_run(enum kernel_id id, kernel_run *run, enum kernel_isa isa);
 
 /* Every kernel in every instruction set that this processor has; says which it lacks. */
-static void for_each_run(check_run *check) {
+static void for_each_run(check_run *check_one) {
     for (enum kernel_isa isa = 0; isa < KERNEL_ISAS; isa++) {
         const struct kernel_set *set = kernel_set(isa);
         if (set == NULL) {
@@ -79,7 +89,7 @@ static void for_each_run(check_run *check) {
         }
         for (enum kernel_id id = 0; id < KERNELS; id++)
             if (set->run[id] != NULL)
-                check(id, set->run[id], isa);
+                check_one(id, set->run[id], isa);
     }
 }
 
@@ -90,7 +100,7 @@ static void passes_its_check(enum kernel_id id, kernel_run *run, enum kernel_isa
         uint64_t sum = 0;
         for (size_t pass = 0; pass < 3; pass++)
             sum += run(&slice);
-        const char *wrong = kernel_check(id, &slice, sum, 3);
+        const char *wrong = check(id, &slice, sum, 3);
         if (wrong != NULL)
             print_error("%s, %s, %zu lines: %s\n", kernels[id].name, kernel_isa_name(isa), sizes[i],
                         wrong);
@@ -190,22 +200,22 @@ static uint64_t copy_the_first_line(const struct kernel_slice *slice) {
 static void broken_copies_are_found(void **state) {
     struct kernel_slice slice = guarded_slice(100);
     (void)state;
-    assert_string_equal(kernel_check(KERNEL_COPY, &slice, 0, 1), "c"); /* never ran */
+    assert_string_equal(check(KERNEL_COPY, &slice, 0, 1), "c"); /* never ran */
     copy_but_the_last_line(&slice);
-    assert_string_equal(kernel_check(KERNEL_COPY, &slice, 0, 1), "c");
+    assert_string_equal(check(KERNEL_COPY, &slice, 0, 1), "c");
     copy_the_first_line(&slice);
-    assert_string_equal(kernel_check(KERNEL_COPY, &slice, 0, 1), "c");
+    assert_string_equal(check(KERNEL_COPY, &slice, 0, 1), "c");
     kernel_set(KERNEL_ISA_SCALAR)->run[KERNEL_COPY](&slice);
-    assert_null(kernel_check(KERNEL_COPY, &slice, 0, 1));
+    assert_null(check(KERNEL_COPY, &slice, 0, 1));
     kernel_wipe(&slice);
-    assert_string_equal(kernel_check(KERNEL_COPY, &slice, 0, 1), "c"); /* wiped, then skipped */
+    assert_string_equal(check(KERNEL_COPY, &slice, 0, 1), "c"); /* wiped, then skipped */
 }
 
 static void no_kernel_passes_for_one_that_was_skipped(void **state) {
     (void)state;
     for (enum kernel_id id = 0; id < KERNELS; id++) {
         struct kernel_slice slice = guarded_slice(50);
-        assert_non_null(kernel_check(id, &slice, 0, 1));
+        assert_non_null(check(id, &slice, 0, 1));
     }
 }
 
@@ -223,12 +233,48 @@ static void one_wrong_element_is_found(void **state) {
         for (size_t i = 0; i < (kernels[id].bytes_written > 0 ? 3 : 2); i++) {
             double right = each[i][last];
             each[i][last] = nextafter(right, INFINITY);
-            assert_string_equal(kernel_check(id, &slice, sum, 1), names[i]);
+            assert_string_equal(check(id, &slice, sum, 1), names[i]);
             each[i][last] = NAN;
-            assert_string_equal(kernel_check(id, &slice, sum, 1), names[i]);
+            assert_string_equal(check(id, &slice, sum, 1), names[i]);
             each[i][last] = right;
         }
-        assert_null(kernel_check(id, &slice, sum, 1));
+        assert_null(check(id, &slice, sum, 1));
+    }
+}
+
+/* Wherever in a line and in whichever block it is; the last one too. */
+static void wrong_elements_are_found_everywhere(void **state) {
+    enum { LINES = 2052, STEP = 7 };
+    _Static_assert((LINES * EL - 1) % STEP == 0, "ends with the last element");
+    struct kernel_slice slice = guarded_slice(LINES);
+    double *const each[] = {slice.a, slice.b, slice.c};
+    static const char *const names[] = {"a", "b", "c"};
+    kernel_run *triad = kernel_set(KERNEL_ISA_SCALAR)->run[KERNEL_TRIAD];
+    (void)state;
+    for (size_t at = 0; at < LINES * EL; at += STEP)
+        for (size_t i = 0; i < 3; i++) {
+            triad(&slice);
+            double right = each[i][at];
+            each[i][at] = nextafter(right, INFINITY);
+            assert_string_equal(check(KERNEL_TRIAD, &slice, 0, 1), names[i]);
+            each[i][at] = right;
+        }
+    triad(&slice);
+    assert_null(check(KERNEL_TRIAD, &slice, 0, 1));
+}
+
+static void a_check_leaves_c_wiped(void **state) {
+    struct kernel_slice slice = guarded_slice(2051);
+    static double wiped[2051 * EL];
+    (void)state;
+    memcpy(wiped, slice.c, sizeof wiped);
+    for (enum kernel_id id = 0; id < KERNELS; id++) {
+        kernel_run *run = kernel_set(KERNEL_ISA_SCALAR)->run[id];
+        if (run == NULL)
+            continue;
+        run(&slice);
+        assert_null(kernel_check_and_wipe(id, &slice));
+        assert_memory_equal(slice.c, wiped, sizeof wiped);
     }
 }
 
@@ -236,16 +282,16 @@ static void a_wrong_sum_is_found(void **state) {
     struct kernel_slice slice = guarded_slice(77);
     uint64_t sum = kernel_set(KERNEL_ISA_SCALAR)->run[KERNEL_READ](&slice);
     (void)state;
-    assert_null(kernel_check(KERNEL_READ, &slice, 5 * sum, 5));
-    assert_string_equal(kernel_check(KERNEL_READ, &slice, 4 * sum, 5), "sum");
-    assert_string_equal(kernel_check(KERNEL_READ, &slice, 5 * sum + 1, 5), "sum");
+    assert_null(check(KERNEL_READ, &slice, 5 * sum, 5));
+    assert_string_equal(check(KERNEL_READ, &slice, 4 * sum, 5), "sum");
+    assert_string_equal(check(KERNEL_READ, &slice, 5 * sum + 1, 5), "sum");
     /* One line was read for another. */
     double line[EL];
     memcpy(line, slice.a, sizeof line);
     memcpy(slice.a, slice.a + 40 * EL, sizeof line);
     uint64_t other = kernel_set(KERNEL_ISA_SCALAR)->run[KERNEL_READ](&slice);
     memcpy(slice.a, line, sizeof line);
-    assert_string_equal(kernel_check(KERNEL_READ, &slice, other, 1), "sum");
+    assert_string_equal(check(KERNEL_READ, &slice, other, 1), "sum");
 }
 
 static void random_order_has_every_line_once(void **state) {
@@ -361,6 +407,8 @@ int main(void) {
         cmocka_unit_test(broken_copies_are_found),
         cmocka_unit_test(no_kernel_passes_for_one_that_was_skipped),
         cmocka_unit_test(one_wrong_element_is_found),
+        cmocka_unit_test(wrong_elements_are_found_everywhere),
+        cmocka_unit_test(a_check_leaves_c_wiped),
         cmocka_unit_test(a_wrong_sum_is_found),
         cmocka_unit_test(random_order_has_every_line_once),
         cmocka_unit_test(random_order_has_no_steps_to_follow),
