@@ -94,8 +94,9 @@ class Fleet:
 # Putting files together.
 
 def combine(folder, hosts, fleet):
-    """samples.csv and matrix.csv of all hosts that have both; returns {host: what is wrong with its files}."""
-    there = [host for host in hosts if all(os.path.exists(path) for path in paths(folder, host))]
+    """samples.csv and matrix.csv of all hosts whose sweep has ended; returns {host: what is wrong with its files}."""
+    there = [host for host in hosts if host_rows.is_whole(host_rows.run_folder(folder, host))
+             and all(os.path.exists(path) for path in paths(folder, host))]
     damaged, headers = {}, []
     for place, known in enumerate((SAMPLE_COLUMNS, MATRIX_COLUMNS)):
         headers.append(all_columns([paths(folder, host)[place] for host in there], known))
