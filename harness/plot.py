@@ -21,8 +21,9 @@ def parse_arguments(arguments):
                "noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is "
                "summarised from its samples.csv first. What bench/latency --curve, bench/loaded and bench/core2core "
                "print with --csv, kept as FOLDER/samples.csv, is drawn as curves and a map: curve, loaded, core2core. "
+               "Of a sweep of many hosts, the verdict is printed and each host's run is drawn. "
                "Exit status: 0 all drawn, 1 something could not be, 2 usage.")
-    parser.add_argument("path", metavar="FOLDER", help="a run's folder, or a folder of runs (results/)")
+    parser.add_argument("path", metavar="FOLDER", help="a run's folder, a fleet's, or a folder of runs (results/)")
     return parser.parse_args(arguments)
 
 
@@ -37,6 +38,9 @@ def main(path):
 
     def draw(folder):
         from numa_report import runs
+        if runs.is_fleet(folder):  # its hosts' folders follow
+            print(*runs.verdict_of_fleet(folder), sep="\n")
+            return 0
         rows, singles = runs.read(folder)
         for line in runs.judge(folder, rows) if rows else ():
             print(line)

@@ -10,23 +10,54 @@ from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")
 UNFINISHED = "UNFINISHED"  # in the folder of a sweep that is running or was ended midway
+FLEET, HOSTS = "hosts.csv", "hosts"  # of a fleet's folder: a row a host, and their run folders
 
 
 def find(path):
-    """The run folders at or below path, sorted. Raises ReportError when there is none."""
+    """The run folders at or below path, sorted; a fleet's folder comes before those of its hosts.
+
+    Raises ReportError when there is none.
+    """
     if not os.path.isdir(path):
         raise ReportError(f"{path}: " + ("is not a folder" if os.path.exists(path) else "no such folder")
                           + "; a run's folder or a folder of runs is expected")
     found = []
     for folder, below, files in os.walk(path):
         below.sort()
-        if "plan.csv" in files or any(name in files for name in DATA):
+        if FLEET in files:
+            found.append(folder)
+            below[:] = [HOSTS] if HOSTS in below else []
+        elif any(name in files for name in (*DATA, "plan.csv", UNFINISHED)):
             found.append(folder)
             below.clear()
     if not found:
         raise ReportError(f"{path}: no runs here (no folder with matrix.csv or samples.csv); "
                           "harness/run_matrix.sh makes one")
     return found
+
+
+def is_fleet(folder):
+    return os.path.exists(os.path.join(folder, FLEET))
+
+
+def verdict_of_fleet(folder):
+    """The lines of a fleet's verdict.txt, which the merge of its hosts' results wrote."""
+    try:
+        with open(os.path.join(folder, verdict.FILE), encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        if os.path.exists(os.path.join(folder, UNFINISHED)):
+            raise not_ended(folder) from None
+        raise ReportError(f"{folder}: no {verdict.FILE}; harness/run_matrix.sh --merge {shlex.quote(folder)} "
+                          "makes it") from None
+
+
+def not_ended(folder):
+    """The error that says how to go on: with the fleet, where it is a host's folder in one."""
+    above, name = os.path.split(os.path.dirname(os.path.abspath(folder)))
+    whole = above if name == HOSTS and is_fleet(above) else folder
+    program = "harness/slurm/submit.sh" if "slurm" in environment.load(whole) else "harness/run_matrix.sh"
+    return ReportError(f"{folder}: the sweep has not ended; continue with: {program} --resume {shlex.quote(whole)}")
 
 
 def matrix_of(folder):
@@ -59,20 +90,19 @@ def matrix_of_sweep(folder):
     path = os.path.join(folder, "matrix.csv")
     if not os.path.exists(path):
         if os.path.exists(os.path.join(folder, UNFINISHED)) or not os.path.exists(os.path.join(folder, "samples.csv")):
-            raise ReportError(f"{folder}: the sweep has not ended; continue with: "
-                              f"harness/run_matrix.sh --resume {shlex.quote(folder)}")
+            raise not_ended(folder)
         summarise_samples(folder)
     return tables.read_matrix(path)
 
 
 def summarise_samples(folder):
     """matrix.csv from samples.csv; where the plan and cells/ are kept, with the failed and skipped cells."""
-    samples = tables.read_samples(os.path.join(folder, "samples.csv"))
-    failures, jobs = {}, []
-    if is_sweep(folder) and os.path.isdir(os.path.join(folder, "cells")):
-        results = collect.reread(folder)
-        failures, jobs = results.reasons(), results.jobs
-    write_summary(folder, samples, failures, jobs)
+    path = os.path.join(folder, "samples.csv")
+    if not os.path.isdir(os.path.join(folder, "cells")):
+        write_summary(folder, tables.read_samples(path))
+        return
+    results = collect.reread(folder)
+    write_summary(folder, tables.read_samples(path) if results.samples else [], results.reasons(), results.jobs)
 
 
 def write_summary(folder, samples, failures=None, jobs=()):

@@ -1,7 +1,7 @@
 """Sweeps that are more than CPU node x memory node: policies, allocators, a user's command, the sentinel."""
 
 import pytest
-from conftest import environment, job, machine, sample, write_run
+from conftest import environment, job, sample, write_run
 
 from numa_report import heatmap, layout, runs, rounds, schema, summary, table, tables, verdict
 from numa_report.errors import DataError
@@ -308,11 +308,3 @@ def test_what_a_sentinel_used_beside_its_time_is_no_drift():
     moved = [dict(row, metric="system_time", unit="s") for row in sentinels([1, 5, 9])]
     assert not verdict.drift_lines(moved)
     assert verdict.drift_lines([dict(row, metric="wall_time") for row in moved])
-
-
-def test_a_sweep_that_has_not_ended_is_one_line_with_the_way_on(tmp_path):
-    folder = write_run(tmp_path / "a run", machine([0], [0]))
-    (folder / "plan.csv").write_text("")
-    (folder / "UNFINISHED").write_text("")
-    with pytest.raises(Exception, match="has not ended; continue with: .*--resume '.*a run'"):
-        runs.matrix_of(str(folder))
