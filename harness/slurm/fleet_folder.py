@@ -1,4 +1,4 @@
-"""The fleet's folder of a sweep under Slurm, for submit.sh: made, or made ready for further tasks.
+"""The fleet's folder of a sweep under Slurm: made for submit.sh, or made ready for further tasks or a merge.
 
 Prints, each with a NUL after it, the folder and the sweep's own words as the tasks are to give them to run_matrix.sh.
 """
@@ -19,7 +19,6 @@ from numa_sweep.main import HEADS_OWN  # noqa: E402
 ROOT = os.path.dirname(sys.path[0])
 # Options of run_matrix.sh that each task gets from its script, or that say what is not for a task to do.
 NOT_ACCEPTED = ("out", "resume", "merge", "hosts", "jobs", "remote_path", "host_name", "dry_run", "json_progress")
-NOT_YET = "its task under Slurm has not ended"
 
 
 def main(arguments):
@@ -72,10 +71,14 @@ def make(asked, options, words):
 
 
 def make_ready(folder, nodes):
-    """A row for each node, so that one whose task never runs is not forgotten, and the mark that this has not ended."""
-    rows = host_rows.read(folder)
-    host_rows.write(folder, [rows.pop(node, None) or host_rows.row(node, reason=NOT_YET) for node in nodes]
-                    + list(rows.values()))
+    """A row for each node that is not complete, for the merge knows of the others; and the mark that this has not ended."""
+    rows = [host_rows.row(node, reason=f"its task has not ended a sweep; see slurm/task-{place}.out")
+            for place, node in enumerate(nodes) if not host_rows.is_whole(host_rows.run_folder(folder, node))]
+    if rows:
+        host_rows.write(folder, rows)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, host_rows.FILE))
     with whole_file(os.path.join(folder, runs.UNFINISHED), encoding="utf-8") as file:
         file.write("The tasks of this sweep have not all ended. "
                    f"harness/slurm/submit.sh --resume {shlex.quote(folder)} submits what is missing.\n")

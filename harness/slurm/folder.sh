@@ -1,7 +1,7 @@
 # What the scripts of harness/slurm/ keep in a fleet's folder, FOLDER/slurm/settings:
 # nodes: task I of the array job sweeps the I-th, from 0, and a node keeps its place; options: sbatch's;
 # directory: where submit.sh was started; sweep: run_matrix.sh's options.
-# shellcheck shell=bash disable=SC2034 # the variables are for the scripts that include this
+# shellcheck shell=bash disable=SC2034,SC2154 # the variables are for, and root is of, the scripts that include this
 
 nodes=() options=() directory='' sweep=()
 
@@ -21,6 +21,13 @@ write_settings() {
     done >"$1/slurm/settings.tmp"
     printf 'directory=%q\n' "$directory" >>"$1/slurm/settings.tmp"
     mv "$1/slurm/settings.tmp" "$1/slurm/settings"
+}
+
+# The rest: fleet_folder.py's options.
+fleet_folder() {
+    local python=/usr/bin/python3
+    [ -x "$python" ] || python=python3
+    "$python" "$root/harness/slurm/fleet_folder.py" "$@"
 }
 
 # Whether a node's sweep has ended. $1: the fleet's folder, $2: the node.

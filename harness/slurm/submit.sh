@@ -177,8 +177,7 @@ choose_tasks() {
 
 # Has fleet_folder.py check the sweep's options and, but for a dry run, make the folder or make it ready.
 prepare_folder() {
-    local python=/usr/bin/python3 words=()
-    [ -x "$python" ] || python=python3
+    local words=()
     [ "$dry_run" -eq 0 ] || words+=(--dry-run)
     words+=(--nodes="${nodes[*]}")
     if [ -n "$resume" ]; then
@@ -187,7 +186,7 @@ prepare_folder() {
         words+=(--out="$out")
     fi
     [ ! -d "$out" ] || existed=1
-    "$python" "$here/fleet_folder.py" "${words[@]}" -- "${sweep_words[@]}" >"$answer"
+    fleet_folder "${words[@]}" -- "${sweep_words[@]}" >"$answer"
     mapfile -t -d '' words <"$answer"
     [ ${#words[@]} -gt 0 ] || exit 0 # --help among the sweep's options
     folder=${words[0]}

@@ -12,6 +12,7 @@ setup_file() {
     cat >"$PROJECT/harness/run_matrix.sh" <<'END'
 #!/bin/bash
 printf '%s\n' "in $PWD" "$@" >>"$ASKED"
+[ "$1" != --merge ] || [ -n "${MERGE_FAILS:-}" ] || touch "$2/verdict.txt"
 exit "${SWEEP_STATUS:-0}"
 END
     make_slurm "$BATS_FILE_TMPDIR/bin"
@@ -161,6 +162,7 @@ sbatch
 scontrol release 41
 END
     [ "$(cut -d , -f 1,3 "$out/hosts.csv" | tr '\n' ' ')" = "host,status n1,incomplete n2,incomplete n3,incomplete n10,incomplete " ]
+    grep -qF "n3,,incomplete,its task has not ended a sweep; see slurm/task-2.out," "$out/hosts.csv"
     grep -qF -- "--resume '$out'" "$out/UNFINISHED"
     /usr/bin/python3 -c 'import json, sys
 kept = json.load(open(sys.argv[1]))
@@ -208,7 +210,7 @@ END
     STATES=$'n1 idle\nn2 idle\nn3 idle\nn4 idle\nn5 idle' run --separate-stderr submit --resume "$out" -w n3,n4,n5
     [ "$stderr" = "submit.sh: left out, because partition main has them no more: n10" ]
     [[ $(calls sbatch | head -n 1) = *" --array=4-5 "* ]]
-    [ "$(cut -d , -f 1 "$out/hosts.csv" | tr '\n' ' ')" = "host n1 n2 n3 n10 n4 n5 " ]
+    [ "$(cut -d , -f 1 "$out/hosts.csv" | tr '\n' ' ')" = "host n10 n4 n5 " ]
     for node in n4 n5 n10; do make_complete "$node"; done
     run --separate-stderr submit --resume "$out"
     [ "$(calls sbatch | wc -l)" -eq 1 ]
@@ -285,11 +287,15 @@ END
     [ "$status" -eq 1 ]
     [[ $output = "merge.sh: 1 of 4 nodes are not complete; harness/slurm/submit.sh --resume "*" submits them: n3" ]]
     [ -e "$out/UNFINISHED" ]
+    [ "$(cut -d , -f 1 "$out/hosts.csv" | tr '\n' ' ')" = "host n3 " ]
     make_complete n3
     : >"$ASKED"
+    MERGE_FAILS=1 run ./script "$PROJECT" "$out"
+    [ -e "$out/UNFINISHED" ]
     run ./script "$PROJECT" "$out"
     [ "$status" -eq 0 ]
     [ -z "$output" ]
+    [ ! -e "$out/hosts.csv" ]
     [ "$(tail -n 2 "$ASKED" | tr '\n' ' ')" = "--merge $out " ]
     [ ! -e "$out/UNFINISHED" ]
 }

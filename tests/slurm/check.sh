@@ -185,6 +185,21 @@ resumes_only_what_is_missing() {
     await queue_is_empty
 }
 
+tries_failed_cells_again() {
+    local folder=$work/failed
+    $SUBMIT --out "$folder" --nodelist n2 -- --rounds 1 --extra-rounds 0 --name flag -- test -e "$work/flag"
+    await queue_is_empty
+    tail -n +1 "$folder"/slurm/*.out
+    [ "$(values "$folder/hosts.csv" host status failed)" = n2 ]
+    touch "$work/flag"
+    rm "$folder/hosts/n2/samples.csv"
+    $SUBMIT --resume "$folder"
+    await queue_is_empty
+    tail -n +1 "$folder"/slurm/*.out
+    [ "$(values "$folder/hosts.csv" host status ok)" = n2 ]
+    [ "$(values "$folder/samples.csv" round metric wall_time)" = 1 ]
+}
+
 leaves_nothing_of_what_slurm_refuses() {
     local folder=$work/refused said
     said=$($SUBMIT --out "$folder" --reservation none-such 2>&1) && return 1
@@ -195,10 +210,11 @@ leaves_nothing_of_what_slurm_refuses() {
     queue_is_empty
 }
 
-echo 1..5
+echo 1..6
 promise "a sweep of a partition has each node once, and they are merged" sweeps_every_node_once
 promise "a task that is requeued while it measures goes on where it was" goes_on_after_a_requeue
 promise "a sweep that is cancelled is resumed to the end" is_resumed_after_scancel
 promise "a node that was left out is added, and the others are not swept again" resumes_only_what_is_missing
+promise "cells that failed are tried again on demand" tries_failed_cells_again
 promise "what Slurm refuses leaves no job and no folder" leaves_nothing_of_what_slurm_refuses
 [ "$failures" -eq 0 ]
