@@ -22,6 +22,7 @@ BENCH_LIBS   := -lnuma -lhwloc -lm -pthread
 BENCH_LIB_C  := $(wildcard bench/lib/*.c)
 BENCH_PROGS  := $(patsubst %.c,%,$(wildcard bench/*.c))
 WORKLOADS_C  := $(wildcard bench/alloc_workloads/*.c)
+RUN_CELL_C   := $(wildcard harness/run_cell*.c)
 
 ALLOC_TESTS  := $(patsubst tests/alloc/%.c,%,$(wildcard tests/alloc/test_*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -55,8 +56,13 @@ alloc/libnuma_alloc.a: $(BUILD)/numa_alloc.o
 alloc/numa_run: alloc/numa_run.c | $(BUILD)/
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
 
-harness/run_cell: harness/run_cell.c | $(BUILD)/
-	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
+harness/run_cell: $(RUN_CELL_C:harness/%.c=$(BUILD)/harness/%.o)
+	$(CC) $(STD) $(CFLAGS) -o $@.new $(filter %.o,$^)
+	@mv $@.new $@ # at once: a sweep may be running the old one
+
+$(BUILD)/harness/%.o: harness/%.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
 # A finding traps: the sanitizer's own report would allocate, perhaps under our lock.
 $(BUILD)/ubsan/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
