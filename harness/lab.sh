@@ -408,6 +408,7 @@ warn_of_busy_host() {
 
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
+    trap '' INT TERM HUP # a second one would leave the folder
     if [ -n "$qemu_pid" ] && kill -0 "$qemu_pid" 2>/dev/null; then
         kill "$qemu_pid" 2>/dev/null || true
         wait "$qemu_pid" 2>/dev/null || true

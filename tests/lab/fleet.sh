@@ -42,6 +42,7 @@ declare -A ports labs=()
 
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
+    trap '' INT TERM HUP
     [ -z "${sweep:-}" ] || kill "$sweep" 2>/dev/null || true
     [ ${#labs[@]} -eq 0 ] || kill "${labs[@]}" 2>/dev/null || true
     wait
