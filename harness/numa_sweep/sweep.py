@@ -181,7 +181,7 @@ def refuse_used_folder(options, folder):
         return
     if not os.path.isdir(folder):
         raise UsageError(f"--out: {folder} is not a folder")
-    if os.listdir(folder):
+    if not all(name.endswith(".tmp") for name in os.listdir(folder)):  # one of those is left by a kill at the very beginning
         raise UsageError(f"--out: {folder} is not empty; name another, or use --resume")
 
 
@@ -247,6 +247,8 @@ def continued(options, root):
     if options.given:
         identity.refuse_other_options(folder, options.given, vars(options), vars(before))
     if "metric" in options.given:
+        if not before.command:
+            raise UsageError(f"--metric: only with a command, and {folder} is a sweep of benchmarks")
         before.metric = options.metric
         recorded["options"]["metric"] = options.metric
     before.directory = recorded.get("directory") or root
