@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills a sweep with SIGKILL at random moments, resumes it, and checks that nothing is lost, torn or there twice.
 
-Each try starts harness/run_matrix.sh on one CPU with the benchmark given (small and short), kills one of its processes (the
+Each try starts harness/run_matrix.sh on one CPU with a small and short benchmark, kills one of its processes (the
 driver, GNU parallel, run_cell, the command) or all of them at once, as a power cut would, and resumes until the sweep
 ends. Prints TAP, and a table of what was killed.
 
@@ -24,7 +24,7 @@ VICTIMS = ("driver", "parallel", "run_cell", "command", "everything")
 MOST_RESUMES = 3
 OPTIONS = ("--bench", "latency", "--sizes", "64K", "--max-samples", "3", "--min-sample-ms", "5", "--cpus", "0",
            "--policies", "bind:@,local,none", "--rounds", "3", "--extra-rounds", "0", "--no-pictures", "--wait")
-PROGRAM = {"parallel": "parallel", "run_cell": "run_cell"}
+PROGRAM = {"parallel": "parallel", "run_cell": "run_cell", "command": "bench/latency"}
 
 
 def parse():
@@ -60,15 +60,16 @@ def words_of(pid):
         return []
 
 
-def choose(kind, driver):
+def choose(kind, driver, chance):
+    """What to kill: of several of a kind (run_cell is two processes) one."""
     tree = descendants(driver)
     if kind == "driver":
         return [driver]
     if kind == "everything":
         return list(tree)
-    if kind == "command":
-        return [pid for pid, words in tree.items() if words and words[0] == "bench/latency"]
-    return [pid for pid, words in tree.items() if any(word.endswith("/" + PROGRAM[kind]) for word in words[:2])]
+    # A stand-in for the benchmark is a script: its name is the second word.
+    found = [pid for pid, words in tree.items() if any(f"/{word}".endswith("/" + PROGRAM[kind]) for word in words[:2])]
+    return [chance.choice(found)] if found else []
 
 
 def kill(pids):
@@ -98,13 +99,13 @@ def length_s(script, folder):
     return time.monotonic() - began
 
 
-def one_try(script, folder, kind, moment_s):
+def one_try(script, folder, kind, moment_s, chance):
     """(what was wrong, "" if nothing; whether something was killed)"""
     sweep = subprocess.Popen([script, *OPTIONS, "--out", folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE)
     time.sleep(moment_s)
     before = descendants(sweep.pid)
-    hit = kill(choose(kind, sweep.pid))
+    hit = kill(choose(kind, sweep.pid, chance))
     _, said = sweep.communicate()
     if not wait_until_gone(before):
         left = [words for words in map(words_of, before) if words]
@@ -113,8 +114,7 @@ def one_try(script, folder, kind, moment_s):
         hit = hit if sweep.returncode else 0
         if sweep.returncode == 0:
             return judge(folder), hit
-        if os.path.exists(folder) and os.listdir(folder):
-            return f"not to be continued, but not empty: {os.listdir(folder)}", hit
+        # Ended before there was a plan: the folder can be used again.
         subprocess.run([script, *OPTIONS, "--out", folder], check=True, capture_output=True)
         return judge(folder), hit
     for _ in range(MOST_RESUMES):
@@ -162,7 +162,7 @@ def main():
             folder = os.path.join(place, "a sweep")
             kind = VICTIMS[number % len(VICTIMS)]
             moment_s = chance.uniform(0, most_s)
-            wrong, hit = one_try(script, folder, kind, moment_s)
+            wrong, hit = one_try(script, folder, kind, moment_s, chance)
             table[kind, "killed" if hit else "nothing there to kill", "bad" if wrong else "whole"] += 1
             failed += bool(wrong)
             print(f"{'not ok' if wrong else 'ok'} {number} - {kind} killed at {moment_s:.2f} of {most_s:.2f} s"

@@ -15,7 +15,8 @@ from numa_sweep.topology import Node, Topology  # noqa: E402
 
 def machine(cpus_of_nodes, without_memory=(), offline=(), allowed_cpus=None, allowed_mems=None):
     """A Topology of {node: its CPUs}."""
-    nodes = {number: Node(number, list(cpus), number not in without_memory, 0) for number, cpus in cpus_of_nodes.items()}
+    nodes = {number: Node(number, list(cpus), number not in without_memory, 0)
+             for number, cpus in cpus_of_nodes.items()}
     every_cpu = {cpu for cpus in cpus_of_nodes.values() for cpu in cpus}
     topology = Topology(nodes, every_cpu if allowed_cpus is None else set(allowed_cpus),
                         set(nodes) if allowed_mems is None else set(allowed_mems))

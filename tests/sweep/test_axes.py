@@ -21,15 +21,16 @@ def test_without_axes_each_node_with_cpus_meets_each_with_memory():
 
 
 def test_the_cells_are_the_product_of_all_axes():
-    found = cells("--bench", "bandwidth", "--cpus", "0,1", "--policies", "bind:@,local", "--allocators", "numa_alloc,glibc",
-                  "--pages", "default,thp", "--sizes", "64K,1M", "--threads", "1")
+    found = cells("--bench", "bandwidth", "--cpus", "0,1", "--policies", "bind:@,local",
+                  "--allocators", "numa_alloc,glibc", "--pages", "default,thp", "--sizes", "64K,1M", "--threads", "1")
     assert len(found) == 2 * 3 * 2 * 2 * 2 == len({cell.key for cell in found})
     assert {cell.place for cell in found if cell.cpu == 1 and cell.allocator == "glibc" and cell.pages == "thp"} == {
         f"cpu1.{where}.glibc.thp.{size}" for where in ("node0", "node1", "local") for size in ("64K", "1M")}
 
 
 @pytest.mark.parametrize("options, place", [
-    ([], "cpu0.node0"), (["--policies", "preferred:0"], "cpu0.preferred-0"), (["--policies", "interleave:0,1"], "cpu0.interleave-0+1"),
+    ([], "cpu0.node0"), (["--policies", "preferred:0"], "cpu0.preferred-0"),
+    (["--policies", "interleave:0,1"], "cpu0.interleave-0+1"),
     (["--policies", "weighted:0=3,1=1"], "cpu0.weighted-0x3+1x1"), (["--threads", "2"], "cpu0.node0.t2"),
     (["--threads", "1"], "cpu0.node0"), (["--sizes", "64k"], "cpu0.node0.64k"), (["--pages", "2M"], "cpu0.node0.2M"),
     (["--allocators", "my.alloc=/lib/a.so"], "cpu0.node0.my.alloc"),
@@ -39,7 +40,8 @@ def test_a_place_names_what_is_not_usual(options, place):
 
 
 def test_two_cells_never_share_a_place():
-    found = cells("--policies", "interleave:0,1,interleave:0-1,weighted:0=1,1=1,weighted:0=1,preferred:0,1,preferred:0,bind:@")
+    found = cells("--policies", "interleave:0,1,interleave:0-1,weighted:0=1,1=1,weighted:0=1,preferred:0,1,preferred:0,"
+                  "bind:@")
     assert len({cell.key for cell in found}) == len(found)
 
 
@@ -58,14 +60,16 @@ def test_a_row_without_memory_of_its_own_gets_none_added():
 def test_local_memory_that_is_not_allowed_is_a_skipped_cell():
     topology = machine({0: [0], 1: [1]}, allowed_mems=[1])
     found = cells("--bench", "latency", "--cpu-nodes", "0", "--policies", "bind:1", topology=topology)
-    assert skipped(found) == {"latency, CPU 0 of node 0, memory node 0": "the memory of node 0 is not allowed to this process"}
+    assert skipped(found) == {
+        "latency, CPU 0 of node 0, memory node 0": "the memory of node 0 is not allowed to this process"}
     assert len(found) == 2
 
 
 def test_cpus_that_are_not_allowed_are_not_used():
     topology = machine({0: [0, 1, 2, 3], 1: [4]}, allowed_cpus=[1, 3])
-    assert [cell.cpus for cell in cells("--cpu-nodes", "0", "--mem-nodes", "0", "--", "true", topology=topology)] == ["1,3"]
-    assert [cell.cpus for cell in cells("--all-cpus", "--mem-nodes", "0", "--", "true", topology=topology)] == ["1", "3"]
+    for option, cpus in (["--cpu-nodes=0"], ["1,3"]), (["--all-cpus"], ["1", "3"]):
+        found = cells(*option, "--mem-nodes", "0", "--", "true", topology=topology)
+        assert [cell.cpus for cell in found] == cpus
     assert skipped(cells("--bench", "latency", "--mem-nodes", "1", "--cpu-nodes", "1", topology=topology)) == {
         "latency, CPU 4 of node 1, memory node 1": "no CPU of node 1 is allowed to this process"}
 
@@ -77,12 +81,14 @@ def test_cpus_that_are_not_allowed_are_not_used():
         "bandwidth, CPU 0 of node 0, memory node 0": "2 threads on 1 CPU (named singly)"}),
     (["--bench", "latency", "--threads", "3"], {}),  # has one thread
     (["--bench", "latency", "--allocators", "glibc", "--policies", "weighted:0=1"], {
-        "latency, CPU 0 of node 0, weighted:0=1, glibc": "glibc is placed by numactl, and numactl has no weights of its own"}),
+        "latency, CPU 0 of node 0, weighted:0=1, glibc":
+        "glibc is placed by numactl, and numactl has no weights of its own"}),
     (["--bench", "latency", "--allocators", "glibc,a=/lib/a.so", "--pages", "thp"], {
         "latency, CPU 0 of node 0, memory node 0, a, thp pages": "a cannot be told which pages to use"}),
 ])
 def test_cells_that_cannot_be_say_why(options, reasons):
-    assert skipped(cells("--mem-nodes", "0", *([] if "--cpus" in options else ["--cpu-nodes", "0"]), *options)) == reasons
+    row = [] if "--cpus" in options else ["--cpu-nodes", "0"]
+    assert skipped(cells("--mem-nodes", "0", *row, *options)) == reasons
 
 
 @pytest.mark.parametrize("threads, cpus", [("1", ["0"]), ("all", ["0-3"]), ("1,2,4,all", ["0", "0-1", "0-3"])])
@@ -95,12 +101,15 @@ def test_threads_are_pinned_to_the_lowest_cpus(threads, cpus):
 
 
 def test_without_threads_a_benchmark_has_one_and_a_command_its_nodes_cpus():
-    assert [cell.cpus for cell in cells("--mem-nodes", "0", "--cpu-nodes", "0", "--bench", "bandwidth")] == ["0"]
-    assert [(cell.cpus, cell.threads) for cell in cells("--mem-nodes", "0", "--cpu-nodes", "0", "--", "true")] == [("0-1", 2)]
+    for what, cpus, threads in (["--bench", "bandwidth"], "0", 1), (["--", "true"], "0-1", 2):
+        [cell] = cells("--mem-nodes", "0", "--cpu-nodes", "0", *what)
+        assert (cell.cpus, cell.threads) == (cpus, threads)
 
 
-@pytest.mark.parametrize("policy, node", [("bind:1", 1), ("preferred:1", 1), ("preferred:0,1", None), ("interleave:1", None),
-                                          ("interleave:all", None), ("weighted:1=2", None), ("local", None), ("none", None)])
+@pytest.mark.parametrize("policy, node", [
+    ("bind:1", 1), ("preferred:1", 1), ("preferred:0,1", None), ("interleave:1", None), ("interleave:all", None),
+    ("weighted:1=2", None), ("local", None), ("none", None),
+])
 def test_a_policy_of_one_node_names_it(policy, node):
     found = [cell for cell in cells("--cpus", "0", "--policies", policy) if cell.policy == policy]
     assert [cell.mem_node for cell in found] == [node] * 2

@@ -28,7 +28,9 @@ def test_hwloc_bitmaps():
     assert topology.parse_bitmap("0x10000000,,,,,,,0x00000101") == [0, 8, 252]
 
 
-@pytest.mark.parametrize("xml", [b"", b"<topology/>", b"<topology><object><object type='NUMANode'/></object></topology>"])
+@pytest.mark.parametrize("xml", [
+    b"", b"<topology/>", b"<topology><object><object type='NUMANode'/></object></topology>",
+])
 def test_xml_that_is_not_hwlocs_is_one_line(xml):
     with pytest.raises(ReportError, match="lstopo"):
         topology.from_hwloc(xml)
@@ -52,8 +54,8 @@ def test_versions_are_read_without_asking():
 
 
 @pytest.mark.parametrize("made, none_is_remote", [
-    (machine({0: [0]}), True), (machine({0: [0], 1: []}), False), (machine({0: [0], 1: [1]}, without_memory=(1,)), False),
-    (machine({0: [0], 1: [1]}), False), (machine({3: [0], 4: []}, without_memory=(4,)), True),
+    (machine({0: [0]}), True), (machine({0: [0], 1: []}), False), (machine({0: [0], 1: [1]}), False),
+    (machine({0: [0], 1: [1]}, without_memory=(1,)), False), (machine({3: [0], 4: []}, without_memory=(4,)), True),
 ])
 def test_one_memory_beside_its_own_cpus_alone_is_no_remote_memory(made, none_is_remote):
     assert topology.has_no_remote_memory(made) == none_is_remote

@@ -12,7 +12,8 @@ BAD_LISTS = {
     "--cpus": ("x", "", "0,,1", "0-1-2", "+1", "1.5"),
     "--mem-nodes": ("all", "", "0,"),
     "--policies": ("bind", "bind:x", "bind:0-1", "bind:@,interleve:all", "bind:0,bind:0", "weighted:0", "weighted:0=0",
-                   "weighted:0=256", "weighted:@=1", "Local", "", "local,", "preferred:", "interleave:@", "local:0", "none:0"),
+                   "weighted:0=256", "weighted:@=1", "Local", "", "local,", "preferred:", "interleave:@", "local:0",
+                   "none:0"),
     "--allocators": ("jemalloc", "glibc,glibc", "a=/lib/a.so,a=/lib/b.so", "a b=/lib/a.so", "", "=/lib/a.so", "glibc,"),
     "--pages": ("4K", "2M,2M", "", "THP", "default,"),
     "--threads": ("0", "two", "1,,2", "", "1-4", "-1", "100000", "all,all"),
@@ -38,7 +39,8 @@ def test_a_bad_value_is_named_with_its_option(option, value):
         parsed(f"{option}={value}")
     words = str(refused.value)
     assert words.startswith(f"{option}: ") and "\n" not in words
-    assert any(part in words for part in [value.strip() or "it is empty", value.partition("=")[0], *value.split(",")] if part)
+    parts = [value.strip() or "it is empty", value.partition("=")[0], *value.split(",")]
+    assert any(part in words for part in parts if part)
 
 
 @pytest.mark.parametrize("option, value", [
@@ -58,7 +60,8 @@ def test_a_list_of_policies_is_parted_before_each_policy():
 
 @pytest.mark.parametrize("words, said", [
     (["--sizes", "511", "--bench", "latency"], "--sizes: '511' is not accepted; latency takes 512 bytes to 512 GiB"),
-    (["--sizes", "65535", "--bench", "bandwidth"], "--sizes: '65535' is not accepted; bandwidth takes 64 KiB to 4096 GiB"),
+    (["--sizes", "65535", "--bench", "bandwidth"],
+     "--sizes: '65535' is not accepted; bandwidth takes 64 KiB to 4096 GiB"),
     (["--cpus", "0", "--all-cpus"], "--cpus and --all-cpus exclude each other"),
     (["--cpu-nodes", "0", "--cpus", "0"], "--cpu-nodes and --cpus or --all-cpus exclude each other"),
     (["--cpu-nodes", "0", "--all-cpus"], "--cpu-nodes and --cpus or --all-cpus exclude each other"),
@@ -178,8 +181,10 @@ def test_recorded_options_read_back_as_typed(words):
     assert option_words.recorded(option_words.parse(option_words.words_of_recorded(kept))) == kept
 
 
-@pytest.mark.parametrize("change", [{"max_samples": "few"}, {"sizes": "-"}, {"sizes": [4]}, {"timeout": -1}, {"rounds": {}},
-                                    {"command": [None]}, {"rounds": 1.5}, {"nonsense": 1}])
+@pytest.mark.parametrize("change", [
+    {"max_samples": "few"}, {"sizes": "-"}, {"sizes": [4]}, {"timeout": -1}, {"rounds": {}}, {"command": [None]},
+    {"rounds": 1.5}, {"nonsense": 1},
+])
 def test_recorded_options_that_are_damaged_are_refused(change):
     kept = {**option_words.recorded(parsed()), **change}
     with pytest.raises((UsageError, TypeError)):
@@ -195,6 +200,7 @@ def test_an_option_typed_with_its_default_value_is_given():
 
 
 def test_words_for_another_host_are_those_typed():
-    options = parsed("--rounds", "3", "--out", "here", "--no-sentinel", "--metric", "a=b:c", "--metric", "d=e:f", "--", "x", "y")
+    options = parsed("--rounds", "3", "--out", "here", "--no-sentinel", "--metric", "a=b:c", "--metric", "d=e:f",
+                     "--", "x", "y")
     assert option_words.words_for(options, ("out",)) == \
         ["--metric=a=b:c", "--metric=d=e:f", "--rounds=3", "--no-sentinel", "--", "x", "y"]

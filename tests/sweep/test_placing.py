@@ -19,24 +19,29 @@ def placed(policy, *more, preload="", stats=None):
     return re.sub(" -u [A-Z_]+", "", " ".join(placing.words(made, "alloc/numa_alloc.so", preload, stats)))
 
 
-@pytest.mark.parametrize("policy", ["bind:1", "preferred:1", "preferred:0,1", "interleave:all", "weighted:0=3,1=1", "local", "none"])
+@pytest.mark.parametrize("policy", [
+    "bind:1", "preferred:1", "preferred:0,1", "interleave:all", "weighted:0=3,1=1", "local", "none",
+])
 def test_numa_alloc_is_placed_by_its_environment(policy):
     assert placed(policy) == f"taskset -c 0 env NUMA_ALLOC_POLICY={policy} LD_PRELOAD=alloc/numa_alloc.so"
 
 
 def test_its_pages_and_statistics_too():
-    assert placed("local", "--pages", "2M", stats="/r/%p.json") == ("taskset -c 0 env NUMA_ALLOC_POLICY=local NUMA_ALLOC_PAGES=2M "
-                                                                   "NUMA_ALLOC_STATS=/r/%p.json LD_PRELOAD=alloc/numa_alloc.so")
+    assert placed("local", "--pages", "2M", stats="/r/%p.json") == (
+        "taskset -c 0 env NUMA_ALLOC_POLICY=local NUMA_ALLOC_PAGES=2M NUMA_ALLOC_STATS=/r/%p.json "
+        "LD_PRELOAD=alloc/numa_alloc.so")
 
 
 @pytest.mark.parametrize("policy, words", [
-    ("bind:1", "numactl --membind=1 "), ("preferred:1", "numactl --preferred=1 "), ("preferred:0,1", "numactl --preferred-many=0,1 "),
+    ("bind:1", "numactl --membind=1 "), ("preferred:1", "numactl --preferred=1 "),
+    ("preferred:0,1", "numactl --preferred-many=0,1 "),
     ("interleave:all", "numactl --interleave=all "), ("interleave:0-1", "numactl --interleave=0-1 "),
     ("local", "numactl --localalloc "), ("none", ""),
 ])
 def test_other_allocators_are_placed_by_numactl(policy, words):
     assert placed(policy, "--allocators", "glibc") == f"taskset -c 0 {words}env"
-    assert placed(policy, "--allocators", "x=/lib/x.so", preload="/lib/x.so") == f"taskset -c 0 {words}env LD_PRELOAD=/lib/x.so"
+    assert placed(policy, "--allocators", "x=/lib/x.so", preload="/lib/x.so") == \
+        f"taskset -c 0 {words}env LD_PRELOAD=/lib/x.so"
 
 
 @pytest.mark.parametrize("pages, tunable", [("thp", "1"), ("2M", "2097152"), ("1G", "1073741824")])
@@ -61,9 +66,10 @@ def test_every_setting_the_library_has_is_known(request):
 # {cpu} and the like.
 
 def test_words_in_braces_stand_for_the_cells():
-    made = job("--cpu-nodes", "1", "--policies", "bind:0", "--mem-nodes", "0", "--threads", "1", "--sizes", "64k", "--pages", "thp",
+    made = job("--cpu-nodes", "1", "--mem-nodes", "0", "--threads", "1", "--sizes", "64k", "--pages", "thp",
                "--rounds", "1", "--", "x", topology=machine({0: [0, 1], 1: [2, 3]}, without_memory=(1,)))
-    text = "{cpu}|{cpus}|{cpu_node}|{mem_node}|{policy}|{allocator}|{pages}|{threads}|{size}|{size_bytes}|{round}|{place}|{}|{x}|{ cpu}|{{cpu}}"
+    text = ("{cpu}|{cpus}|{cpu_node}|{mem_node}|{policy}|{allocator}|{pages}|{threads}|{size}|{size_bytes}|{round}"
+            "|{place}|{}|{x}|{ cpu}|{{cpu}}")
     assert workload.filled(text, made, ["taskset", "-c", "2", "a b"]) == \
         "2|2|1|0|bind:0|numa_alloc|thp|1|64k|65536|1|taskset -c 2 'a b'|{}|{x}|{ cpu}|{2}"
 
@@ -90,7 +96,8 @@ def test_the_place_comes_before_the_command_unless_it_is_named(words, command):
     (["--bench", "bandwidth"], "bench/bandwidth --csv --max-samples 7 --min-sample-ms 20"),
     (["--bench", "bandwidth", "--threads", "2", "--sizes", "4M", "--max-samples", "5"],
      "bench/bandwidth --csv --size 4M --threads 2 --max-samples 5 --min-sample-ms 20"),
-    (["--bench", "latency", "--threads", "2", "--min-sample-ms", "50"], "bench/latency --csv --max-samples 7 --min-sample-ms 50"),
+    (["--bench", "latency", "--threads", "2", "--min-sample-ms", "50"],
+     "bench/latency --csv --max-samples 7 --min-sample-ms 50"),
 ])
 def test_every_benchmark_gets_the_options_asked_for(options, words):
     made = job("--cpu-nodes", "0", "--mem-nodes", "0", *options)
@@ -101,7 +108,8 @@ def test_every_benchmark_gets_the_options_asked_for(options, words):
 
 @pytest.mark.parametrize("policy, pages, placement, fraction", [
     ("bind:1", "N1=100", "verified", 1.0), ("bind:1", "N0=50;N1=50", "failed", 0.5), ("bind:1", "", "verified", 0.3),
-    ("local", "N0=100", "verified", 1.0), ("local", "N1=100", "failed", 0.0), ("interleave:all", "N0=1;N1=9", "verified", 0.3),
+    ("local", "N0=100", "verified", 1.0), ("local", "N1=100", "failed", 0.0),
+    ("interleave:all", "N0=1;N1=9", "verified", 0.3),
     ("bind:1", "N1=1999;N0=1", "verified", 0.9995), ("bind:1", "N1=99;N0=1", "failed", 0.99),
 ])
 def test_pages_of_another_allocator_are_judged_by_where_they_were(policy, pages, placement, fraction):

@@ -1,5 +1,6 @@
 """The plan's own promises: every cell in every round, the sentinel between, further rounds, and that it reads back."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -95,7 +96,8 @@ def test_a_plan_that_is_damaged_is_named_by_row_and_column(tmp_path):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("cpu0.node0", "latency, CPU 0 of node 0, memory node 0"), ("cpu0.local.glibc.thp.64K", "latency, CPU 0 of node 0, local, glibc, thp pages, 64K"),
+    ("cpu0.node0", "latency, CPU 0 of node 0, memory node 0"),
+    ("cpu0.local.glibc.thp.64K", "latency, CPU 0 of node 0, local, glibc, thp pages, 64K"),
 ])
 def test_a_cell_in_words(name, words):
     found = cells("--bench", "latency", "--cpus", "0", "--policies", "bind:0,local", "--allocators", "numa_alloc,glibc",
@@ -110,12 +112,12 @@ def test_each_variant_of_a_bench_is_a_cell():
 
 
 @pytest.mark.parametrize("words, said", [
-    (["--bench", "latency", "--rounds", "1"], r"roughly \d+ to \d+ s"), (["--rounds", "300"], r"roughly \d+ to \d+ min"),
+    (["--bench", "latency", "--rounds", "1"], r"roughly \d+ to \d+ s"),
+    (["--rounds", "300"], r"roughly \d+ to \d+ min"),
     (["--sizes", "64K"], "for as long as these sizes, samples and threads take"),
     (["--", "true"], r"\d+ times what the command takes"),
 ])
 def test_the_time_a_sweep_takes(words, said):
-    import re
     assert re.fullmatch(said, dry_run.duration(runs(jobs_of(*words)), parsed(*words)))
 
 
