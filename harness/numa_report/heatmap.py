@@ -173,13 +173,15 @@ def draw(rows, environment):
 def colour_scale(rows):
     """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures.
 
-    The scale spans a quarter of its lowest value at least, so that a percent of noise does not look like a cliff.
+    The scale spans a penalty of 1.25 over the best at least, so that a percent of noise does not look like a cliff.
     """
     values = [row["median"] for row in rows if row["median"] is not None]
     if not values:
         return None
-    colours = cm.cividis_r if rows[0]["better"] == HIGHER else cm.cividis
-    return cm.ScalarMappable(Normalize(min(values), max(max(values), 1.25 * min(values)) or 1), colours)
+    low, high = min(values), max(values)
+    if rows[0]["better"] == HIGHER:
+        return cm.ScalarMappable(Normalize(min(low, high / 1.25), high or 1), cm.cividis_r)
+    return cm.ScalarMappable(Normalize(low, max(high, 1.25 * low) or 1), cm.cividis)
 
 
 def draw_scale(figure, scale, row, size, height):

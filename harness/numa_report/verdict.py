@@ -348,8 +348,13 @@ def is_misplaced(row):
     return row["placement"] == "failed" or (placed_fraction(row) is not None and placed_fraction(row) < PLACED)
 
 
+def measured_cells(rows):
+    """A row of each: what all of a command's metrics have in common stands in every one."""
+    return list({row["cell"]: row for row in reversed(rows) if row["median"] is not None}.values())[::-1]
+
+
 def misplaced_lines(rows):
-    measured = [row for row in rows if row["median"] is not None]
+    measured = measured_cells(rows)
     misplaced = [row for row in measured if is_misplaced(row)]
     if not misplaced:
         return []
@@ -370,7 +375,7 @@ def balancing_lines(rows, environment):
     setting = environment.get("numa_balancing")
     if type(setting) is not int or setting == 0:
         return []
-    measured = [row for row in rows if row["median"] is not None]
+    measured = measured_cells(rows)
     unbound = [row for row in measured if row.get("policy") and not row["policy"].startswith(BINDING)]
     misplaced = [row for row in measured if is_misplaced(row)]
     reasons = []

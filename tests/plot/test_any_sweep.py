@@ -142,6 +142,17 @@ def test_time_comes_first_then_the_programs_own_figures_then_the_rest():
         "Peak memory", "Major page faults"]
 
 
+@pytest.mark.parametrize("better, values, ends", [
+    ("lower", (100, 101), (100, 125)), ("lower", (100, 300), (100, 300)), ("lower", (0, 0), (0, 1)),
+    ("higher", (100, 101), (80.8, 101)), ("higher", (20, 100), (20, 100)), ("higher", (0, 0), (0, 1)),
+])
+def test_what_costs_a_percent_has_the_colour_of_the_best(better, values, ends):
+    scale = heatmap.colour_scale([{"better": better, "median": value} for value in values])
+    assert scale.get_clim() == pytest.approx(ends)
+    best = min(values) if better == "lower" else max(values)
+    assert scale.to_rgba(best) == heatmap.cm.cividis(0.0) or not any(values)
+
+
 def product():
     return [sample("bandwidth", "triad", mem_node=node, value=20.0, round=number, threads=threads, pages=pages,
                    size_bytes=size, cell=f"{node}.{threads}.{pages}.{size}")
@@ -235,6 +246,15 @@ def test_only_memory_that_is_bound_to_a_node_judges_the_firmware():
     found = summary.summarise(four_policies() + [placed("preferred:1", 1, 50, round=number) for number in (1, 2, 3)])
     line = verdict.lines(found, distances)[1]
     assert line.startswith("firmware agrees: SLIT ranks the nodes as measured (1 of 1 pairs)")
+
+
+def test_a_command_is_misplaced_once_and_not_in_each_of_its_metrics():
+    rows = [dict(row, policy="none", **({"placement": "failed", "placed_fraction": 0.25} if row["mem_node"] else {}))
+            for row in command_rows()]
+    words = verdict.lines(summary.summarise(rows), {"numa_balancing": 1})
+    assert ("misplaced: 1 of 2 cells had pages elsewhere than on the node asked for: sqlite.command.cpu0.node1 "
+            "(25 % in place)") in words
+    assert "2 of 2 cells without a binding policy (none)" in words[-1]
 
 
 def test_nothing_at_all_divides_nothing():
