@@ -32,7 +32,7 @@ C_FILES      := $(wildcard alloc/*.[ch] harness/*.[ch] bench/*.[ch] bench/lib/*.
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/lab/*.sh tests/slurm/*.sh tests/cli/*.bats tests/cli/*.bash) .ci/run
 
-.PHONY: all check check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
+.PHONY: all check check-kill check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -121,6 +121,9 @@ $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 
 check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/tests/latency_cut $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
+
+check-kill: all ## Kill a sweep at 50 random moments, resume it, and compare with its plan
+	/usr/bin/python3 tests/sweep/kill_and_resume.py .
 
 check-vm: all $(BUILD)/tests/refuse ## A short choice of check-lab: placement and ground truth on two nodes
 	tests/lab/check.sh --quick
