@@ -143,7 +143,10 @@ def bench_samples(folder, job):
                 raise ReportError(f"{here}: {column} is {row[column]}, not {value} as asked")
         if job.allocator != "numa_alloc":
             placing.judge_pages(row, job)
-            row["pages"] = job.pages
+        elif job.pages != "default" and row["pages"] == "default":
+            raise ReportError(f"its memory had default pages, not {job.pages} as asked; bench/preflight says how many "
+                              "there are")
+        row["pages_in_force"], row["pages"] = row["pages"], job.pages
         row.update(allocator=job.allocator, policy=job.policy, mem_node=job.mem_node, cpu_node=job.cpu_node)
     return rows
 

@@ -96,6 +96,17 @@ def test_a_failed_run_is_a_reason(sweep, changes, errors, reason):
     assert len(collect.write(results)) == 5
 
 
+@pytest.mark.parametrize("in_force, told", [("2M", None), ("mixed", None), ("default", "default pages, not 2M as asked")])
+def test_a_run_that_did_not_get_the_pages_asked_for_fails(tmp_path, in_force, told):
+    made = Sweep(tmp_path, "--bench", "latency", "--rounds", "1", "--pages", "2M")
+    leave_bench(made.folder, made.jobs[0], pages=in_force)
+    results = made.results()
+    if told:
+        assert told in results.failures[1]
+    else:
+        assert {(row["pages"], row["pages_in_force"]) for row in results.samples[1]} == {("2M", in_force)}
+
+
 @pytest.mark.parametrize("old, new, reason", [
     (",numa_alloc,", ",glibc,", "allocator is glibc, not numa_alloc as asked"),
     (",bind:0,", ",bind:1,", "policy is bind:1, not bind:0 as asked"),
