@@ -9,6 +9,7 @@ import os
 import secrets
 import shlex
 import shutil
+import string
 import sys
 from contextlib import suppress
 
@@ -22,6 +23,7 @@ from .sweep import say
 RECORDED = ("id", "name", "directory", "sweep", "remote_path", "hosts", "package")  # environment.json's `fleet`
 CACHE = ".cache/numa_alloc"  # in the home folder of a host
 JOBS = "jobs.txt"
+PLAIN = string.ascii_letters + string.digits + " _-+=.,:/@%"
 MADE = (package.FILE, environment.PATH, host_rows.FILE, JOBS, records.JOBLOG, runs.UNFINISHED)
 FOLDERS = ("log", host_rows.HOSTS, "arriving")  # what each host's job said, what came back, what is on its way
 
@@ -206,5 +208,10 @@ class Fleet:
             "FLEET_PROJECT": shlex.quote(there.removeprefix("~/") if there else f"{CACHE}/{recorded['package']}"),
             "FLEET_PACKAGE": "" if there else os.path.join(self.folder, package.FILE),
             "FLEET_RUN": shlex.join([recorded["id"], recorded["name"]]),
-            "FLEET_SWEEP": shlex.join([recorded["directory"], *recorded["sweep"]]),
+            "FLEET_SWEEP": shlex.quote(escaped(shlex.join([recorded["directory"], *recorded["sweep"]]))),
         }
+
+
+def escaped(text):
+    """In letters that every login shell leaves alone in quotes (csh's takes ! and line ends); `printf %b` gives it back."""
+    return "".join(chr(byte) if chr(byte) in PLAIN else f"\\0{byte:03o}" for byte in os.fsencode(text))

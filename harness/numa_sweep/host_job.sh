@@ -6,7 +6,7 @@
 #
 # fleet.py sets FLEET_FOLDER (of the fleet), FLEET_PACKAGE (the file to send; empty where the project is there), three texts
 # quoted for a shell, FLEET_PROJECT (where the project is, or will be, on the hosts), FLEET_RUN (on_host.sh's ID and NAME)
-# and FLEET_SWEEP (its DIRECTORY and WORDs), and two descriptors: FLEET_ALIVE, which ends when the head does, and
+# and FLEET_SWEEP (its WORDS), and two descriptors: FLEET_ALIVE, which ends when the head does, and
 # FLEET_REPORTS, which gets one line: LABEL STATUS STARTED_AT SECONDS REASON, with tabs between.
 set -u -o pipefail
 

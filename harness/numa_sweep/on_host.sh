@@ -1,10 +1,11 @@
 #!/bin/sh
 # A fleet's sweep of one host, on that host (docs/FLEET.md). host_job.sh has it called in the home folder:
-#   on_host.sh run LABEL ID NAME DIRECTORY [WORD...]    sweeps, or goes on with what an earlier try left; the sweep's exit status
-#   on_host.sh fetch LABEL ID NAME                      the run folder as a tar file on standard output
+#   on_host.sh run LABEL ID NAME WORDS    sweeps, or goes on with what an earlier try left; the sweep's exit status
+#   on_host.sh fetch LABEL ID NAME        the run folder as a tar file on standard output
 #   on_host.sh remove LABEL ID NAME
-# LABEL is this host's name in the data, ID the fleet's, NAME its folder's, DIRECTORY where a user's command is run, WORDs
-# the sweep's own options. Standard input stays open for as long as the head is there; the sweep ends with it.
+# LABEL is this host's name in the data, ID the fleet's, NAME its folder's. WORDS are where a user's command is run and the
+# sweep's own options, quoted for sh and then escaped for `printf %b`. Standard input stays open for as long as the head is
+# there; the sweep ends with it.
 set -u
 
 action=$1 label=$2 id=$3 name=$4
@@ -16,7 +17,8 @@ esac
 of_fleet=${HOME:?}/.cache/numa_alloc/runs/$id
 run=$of_fleet/$label/$name
 
-sweep() { # DIRECTORY WORD...
+sweep() { # WORDS
+    eval "set -- $(printf %b "$1")"
     # That of the head where there is one (a shared file system), as a job script would have it.
     cd -- "$1" 2>/dev/null || cd || exit
     shift

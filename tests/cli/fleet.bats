@@ -86,9 +86,14 @@ states() {
     cut -d , -f 1,3 "$out/hosts.csv" | tail -n +2 | paste -s -d ' '
 }
 
-reason_of() { # HOST
+fields() { # FILE COLUMN: one a line, without the header
     /usr/bin/python3 -c 'import csv, sys
-print(*(row["reason"] for row in csv.DictReader(sys.stdin) if row["host"] == sys.argv[1]))' "$1" <"$out/hosts.csv"
+for row in csv.DictReader(sys.stdin):
+    print(row[sys.argv[1]])' "$2" <"$1"
+}
+
+reason_of() { # HOST
+    paste -d , <(fields "$out/hosts.csv" host) <(fields "$out/hosts.csv" reason) | sed -n "s/^$1,//p"
 }
 
 rounds_of() { # HOST
@@ -264,13 +269,16 @@ EOF
     [ "$(wc -l <"$out/hosts/lab1/cells/tries")" -eq 2 ]
 }
 
-@test "words reach the hosts as they were typed" {
+@test "words reach the hosts as they were typed, whatever the login shell there" {
     hosts lab1
     "$head" --hosts hosts --out "$out" --setup $'echo "a  b" \'c\'\necho $HOME *' --metric 'tps=(.*) \| \d+:1/s' --rounds 2 \
-        -- sh -c 'echo $1' '{cpu}' '' "it's"
+        -- sh -c 'echo $1' '{cpu}' '' "it's" '!! é %d \n' $'\n'
     printf '%s\n' '--metric=tps=(.*) \| \d+:1/s' $'--setup=echo "a  b" \'c\'\necho $HOME *' --rounds=2 -- sh -c 'echo $1' '{cpu}' '' \
-        "it's" | sort >wanted
+        "it's" '!! é %d \n' $'\n' | sort >wanted
     tail -n +7 "$HOMES/lab1/words" | sort | diff wanted -
+    # What csh would take for its own, even in quotes.
+    run ! grep -q '!' "$HOMES/lab1.log"
+    [ "$(wc -l <"$HOMES/lab1.log")" -eq 5 ]
 }
 
 @test "a login that says something first is no obstacle to the look at the host" {
@@ -359,12 +367,12 @@ assert sorted(event["host"] for event in events[1:3]) == ["lab1", "lab2"] and ev
     run --separate-stderr "$head" --hosts hosts --bench latency --cpus 0 --mem-nodes 0 --rounds 1 --extra-rounds 0 --out "$out"
     [ "$status" -eq 0 ]
     [ "$(states)" = "lab1,ok lab2,ok $(uname -n),ok" ]
-    [ "$(column "$out/matrix.csv" host | tail -n +2 | paste -s -d ' ')" = "lab1 lab2 $(uname -n)" ]
-    [ "$(column "$out/matrix.csv" run | tail -n +2 | sort -u)" = "a run" ]
+    [ "$(fields "$out/matrix.csv" host | paste -s -d ' ')" = "lab1 lab2 $(uname -n)" ]
+    [ "$(fields "$out/matrix.csv" run | sort -u)" = "a run" ]
     BENCH_FAIL=latency run --separate-stderr "$head" --hosts hosts --bench latency --cpus 0 --mem-nodes 0 --rounds 1 \
         --extra-rounds 0 --out "$out 2"
     [ "$status" -eq 1 ]
-    [[ $(column "$out 2/hosts.csv" reason | sed -n 2p) = "1 of 1 cell failed: latency.random.cpu0.node0: round 1: "*"this one fails" ]]
+    [[ $(fields "$out 2/hosts.csv" reason | head -n 1) = "1 of 1 cell failed: latency.random.cpu0.node0: round 1: "*"this one fails" ]]
     run --separate-stderr "$head" --resume "$out 2"
     [ "$status" -eq 0 ]
 }
