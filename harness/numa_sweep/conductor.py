@@ -6,6 +6,7 @@ of the run and show it, and lets the next one begin: nothing of ours works while
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,16 @@ class Interrupted(Exception):
     def __init__(self, number):
         super().__init__(number)
         self.number = number
+
+
+def require(*tools):
+    """Raises ReportError where one of these programs, or GNU parallel, is not on PATH."""
+    for tool in ("parallel", *tools):
+        if shutil.which(tool) is None:
+            raise ReportError(f"{tool} is missing; harness/setup.sh installs it")
+    with open(shutil.which("parallel"), "rb") as file:
+        if file.read(2) != b"#!":  # moreutils has another program of that name; GNU's is a script
+            raise ReportError("the parallel on PATH is not GNU parallel; harness/setup.sh installs it")
 
 
 def run(folder, finished, bar=False, keep=()):

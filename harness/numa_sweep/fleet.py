@@ -17,7 +17,7 @@ from numa_report import runs
 from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 
-from . import environment, head, host_rows, hosts, identity, locks, merge, options as option_words, package, records, sweep
+from . import conductor, environment, head, host_rows, hosts, identity, locks, merge, options as option_words, package, records, sweep
 from .sweep import say
 
 RECORDED = ("id", "name", "directory", "sweep", "remote_path", "hosts", "package")  # environment.json's `fleet`
@@ -139,12 +139,7 @@ def continued(options):
 
 
 def check_tools(found):
-    for tool in ("parallel", "tar", "bash"):
-        if shutil.which(tool) is None:
-            raise ReportError(f"{tool} is missing; harness/setup.sh installs it")
-    with open(shutil.which("parallel"), "rb") as file:
-        if file.read(2) != b"#!":  # moreutils has another program of that name; GNU's is a script
-            raise ReportError("the parallel on PATH is not GNU parallel; harness/setup.sh installs it")
+    conductor.require("tar", "bash")
     for program in dict.fromkeys(host.words[0] for host in found):
         if shutil.which(program) is None:
             raise ReportError(f"{program} is missing, which --hosts needs")

@@ -55,11 +55,14 @@ def sign(path, words):
         os.close(descriptor)
 
 
-def lock_folder(folder):
-    """The descriptor of the folder's lock, None on a file system without locks."""
+def lock_folder(folder, wait=False):
+    """The descriptor of the folder's lock, None on a file system without locks.
+
+    wait: for a sweep of the folder that is still ending, or running.
+    """
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         os.close(lock)
         if error.errno in (errno.EAGAIN, errno.EACCES):

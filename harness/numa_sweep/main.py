@@ -62,8 +62,9 @@ def way_on(resumable):
 
 def need_modules(options):
     """Goes over to another Python where this one lacks what the reports need."""
+    of_fleet = options.hosts or options.merge or options.resume and is_fleet(options.resume)
     needed = [] if options.samples_only or options.dry_run else ["numpy"]
-    needed += [] if options.samples_only or options.dry_run or options.no_pictures else ["matplotlib"]
+    needed += [] if options.samples_only or options.dry_run or options.no_pictures or of_fleet else ["matplotlib"]
     if all(map(importlib.util.find_spec, needed)):
         return
     other = shutil.which("python3")

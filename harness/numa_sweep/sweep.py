@@ -148,12 +148,7 @@ def check_path(of, path):
 
 def check_tools(options, root):
     placed_by_numactl = any(word != "numa_alloc" for word in options.allocators.split(","))
-    for tool in ("parallel", "taskset", *(["numactl"] if placed_by_numactl else [])):
-        if shutil.which(tool) is None:
-            raise ReportError(f"{tool} is missing; harness/setup.sh installs it")
-    with open(shutil.which("parallel"), "rb") as file:
-        if file.read(2) != b"#!":  # moreutils has another program of that name; GNU's is a script
-            raise ReportError("the parallel on PATH is not GNU parallel; harness/setup.sh installs it")
+    conductor.require("taskset", *(["numactl"] if placed_by_numactl else []))
     built = ["alloc/numa_alloc.so", "harness/run_cell"]
     built += [] if options.command else [f"bench/{name}" for name in options.bench.split(",")]
     for name in built:
@@ -256,7 +251,7 @@ def continued(options, root):
         setattr(before, name, getattr(options, name))
     before.no_pictures = before.no_pictures or options.no_pictures
     check_tools(before, root)
-    locked = [locks.lock_folder(folder), locks.lock_machine(options.wait, folder, say)]
+    locked = [locks.lock_folder(folder, options.wait), locks.lock_machine(options.wait, folder, say)]
     machine = topology.load()
     identity.refuse_other_machine(folder, recorded, json.loads(json.dumps(describe(before, root, machine))))
     jobs = reread(folder, before, machine)
@@ -371,11 +366,17 @@ def disagreeing(results, options):
 def finish(folder, options, results):
     samples = collect.write(results)
     reasons = results.reasons()
+    progress = Progress(results, options.json_progress, False)
+    for job in results.jobs:
+        if job.kind == plan.SENTINEL and job.seq in results.failures:
+            say(f"sentinel {job.round}, {job.words()}, failed: {results.failures[job.seq]}")
     if options.samples_only:
         for job, reason in reasons.items():
             say(f"round {job.round}, {job.words()}, failed: {reason}")
         os.unlink(os.path.join(folder, runs.UNFINISHED))
-        return 1 if reasons else 0
+        status = 1 if reasons else 0
+        progress.event("finished", folder=folder, status=status, failed=len({job.key for job in reasons}))
+        return status
     rows = runs.write_summary(folder, samples, reasons, results.jobs)
     remove_pictures(folder, rows)
     words = runs.judge(folder, rows)
@@ -392,7 +393,7 @@ def finish(folder, options, results):
                 print(f"picture: {path} (and .svg)", file=out)
     os.unlink(os.path.join(folder, runs.UNFINISHED))
     status = 1 if counts["failed"] or counts["misplaced"] else 0
-    Progress(results, options.json_progress, False).event("finished", folder=folder, status=status, verdict=words, **counts)
+    progress.event("finished", folder=folder, status=status, verdict=words, **counts)
     return status
 
 
