@@ -73,6 +73,8 @@ assert isinstance(json.load(open(sys.argv[1]))["options"]["seed"], int)' "$out/e
     grep -q '"host": "db7"' "$out/environment.json"
     [ ! -e "$out/matrix.csv" ]
     [ ! -e "$out/UNFINISHED" ]
+    run one_cell --samples-only --json-progress --out "$out 2"
+    [ "${lines[-1]}" = '{"event": "finished", "folder": "'"$out"' 2", "status": 0, "failed": 0}' ]
 }
 
 @test "matrix.csv says what was skipped and why; no row without CPUs, no column without memory" {
@@ -120,6 +122,16 @@ END
     [ "$(grep -c ',failed,' "$out/matrix.csv")" -eq 1 ]
     [ "$(grep -c '^a run,.*,bandwidth,.*,ok,' "$out/matrix.csv")" -eq 6 ]
     [ ! -e "$out/UNFINISHED" ]
+}
+
+@test "a sentinel that fails is said, and is no cell" {
+    two_memories
+    cp -r "$PROJECT" copy # it fails in its first run, which is the sentinel's
+    sed -i "2i [ -e '$PWD/begun' ] || { touch '$PWD/begun'; echo 'not yet' >\&2; exit 1; }" copy/bench/latency
+    PROJECT="$PWD/copy" run --separate-stderr sweep --bench latency --rounds 1 --no-pictures --out "$out"
+    [ "$status" -eq 0 ]
+    [[ $stderr = *"sentinel 1, latency, CPU 0 of node 0, memory node 0, failed: exit status 1: not yet"* ]]
+    [ "$(columns "$out/matrix.csv" status | paste -s -d ,)" = status,ok,ok ]
 }
 
 @test "a bench past the time limit is a failed cell" {
