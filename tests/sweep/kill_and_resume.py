@@ -3,7 +3,7 @@
 
 Each try starts harness/run_matrix.sh on one CPU with a small and short benchmark, kills one of its processes (the
 driver, GNU parallel, run_cell, the command) or all of them at once, as a power cut would, and resumes until the sweep
-ends. Prints TAP, and a table of what was killed.
+ends. A sweep that ended before there was such a process is begun anew. Prints TAP, and a table of what was killed when.
 
 `kill_and_resume.py [--tries N] [--seed N] PROJECT`: PROJECT is a built checkout, or a copy of harness/ with stand-ins.
 """
@@ -21,10 +21,13 @@ import tempfile
 import time
 
 VICTIMS = ("driver", "parallel", "run_cell", "command", "everything")
-MOST_RESUMES = 3
+# Of a process's first two words: a stand-in for the benchmark is a script.
+PROGRAM = {"parallel": "parallel", "run_cell": "run_cell", "command": "bench/latency"}
+STAGES = ("planning", "running", "reporting")
 OPTIONS = ("--bench", "latency", "--sizes", "64K", "--max-samples", "3", "--min-sample-ms", "5", "--cpus", "0",
            "--policies", "bind:@,local,none", "--rounds", "3", "--extra-rounds", "0", "--no-pictures", "--wait")
-PROGRAM = {"parallel": "parallel", "run_cell": "run_cell", "command": "bench/latency"}
+MOST_BEGINNINGS, MOST_RESUMES = 50, 3
+ONE_RUN_S = 0.1  # roughly
 
 
 def parse():
@@ -60,27 +63,51 @@ def words_of(pid):
         return []
 
 
-def choose(kind, driver, chance):
-    """What to kill: of several of a kind (run_cell is two processes) one."""
-    tree = descendants(driver)
+def choose(kind, driver, tree, chance):
+    """What to kill of the tree: of several of a kind (run_cell is two processes) one."""
     if kind == "driver":
         return [driver]
     if kind == "everything":
         return list(tree)
-    # A stand-in for the benchmark is a script: its name is the second word.
     found = [pid for pid, words in tree.items() if any(f"/{word}".endswith("/" + PROGRAM[kind]) for word in words[:2])]
     return [chance.choice(found)] if found else []
 
 
 def kill(pids):
-    hit = 0
+    """How many it reached."""
+    reached = 0
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
-            hit += 1
+            reached += 1
         except ProcessLookupError:
             pass
-    return hit
+    return reached
+
+
+def strike(kind, sweep, folder, chance):
+    """(the sweep's processes before, its stage), once one of the kind was killed; ({}, None) if the sweep ended first."""
+    while sweep.poll() is None:
+        tree = descendants(sweep.pid)
+        if choose(kind, sweep.pid, tree, chance):
+            if kind in PROGRAM:  # not always at its very beginning
+                time.sleep(chance.uniform(0, ONE_RUN_S))
+                tree = descendants(sweep.pid)
+            stage = stage_of(folder)
+            if kill(choose(kind, sweep.pid, tree, chance)):
+                return tree, stage
+        time.sleep(0.001)
+    return {}, None
+
+
+def stage_of(folder):
+    try:
+        with open(os.path.join(folder, "jobs.txt"), encoding="utf-8") as file:
+            runs = len(file.readlines())
+        done = sum(name.endswith(".run") for name in os.listdir(os.path.join(folder, "cells")))
+    except FileNotFoundError:
+        return "planning"
+    return "running" if done < runs else "reporting"
 
 
 def wait_until_gone(pids):
@@ -95,36 +122,39 @@ def wait_until_gone(pids):
 def length_s(script, folder):
     """How long a sweep takes that nobody kills."""
     began = time.monotonic()
-    subprocess.run([script, *OPTIONS, "--out", folder], check=True, capture_output=True)
+    run_whole(script, folder)
     return time.monotonic() - began
 
 
+def run_whole(script, folder):
+    done = subprocess.run([script, *OPTIONS, "--out", folder], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"a sweep that nobody killed ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+
+
 def one_try(script, folder, kind, moment_s, chance):
-    """(what was wrong, "" if nothing; whether something was killed)"""
+    """(what was wrong, "" if nothing; the stage in which something was killed, None if the sweep ended before)"""
     sweep = subprocess.Popen([script, *OPTIONS, "--out", folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE)
     time.sleep(moment_s)
-    before = descendants(sweep.pid)
-    hit = kill(choose(kind, sweep.pid, chance))
+    before, stage = strike(kind, sweep, folder, chance)
     _, said = sweep.communicate()
     if not wait_until_gone(before):
-        left = [words for words in map(words_of, before) if words]
-        return f"still running 20 s later: {left}", hit
-    if sweep.returncode == 0 or not os.path.exists(os.path.join(folder, "environment.json")):
-        hit = hit if sweep.returncode else 0
-        if sweep.returncode == 0:
-            return judge(folder), hit
-        # Ended before there was a plan: the folder can be used again.
-        subprocess.run([script, *OPTIONS, "--out", folder], check=True, capture_output=True)
-        return judge(folder), hit
+        return f"still running 20 s later: {[words for words in map(words_of, before) if words]}", stage
+    if stage is None:
+        return judge(folder) if sweep.returncode == 0 else f"ended with {sweep.returncode}: {said.decode()[-300:]}", None
+    if not os.path.exists(os.path.join(folder, "environment.json")):  # no plan so far: the folder can be used again
+        run_whole(script, folder)
+        return judge(folder), stage
     for _ in range(MOST_RESUMES):
         done = subprocess.run([script, "--resume", folder, "--wait"], capture_output=True, text=True, check=False)
         if done.returncode == 0:
-            return judge(folder), hit
-    return f"resume ended with {done.returncode}: {done.stderr.strip()[-300:]} (first: {said.decode()[-200:]})", hit
+            return judge(folder), stage
+    return f"resume ended with {done.returncode}: {done.stderr.strip()[-300:]} (first: {said.decode()[-200:]})", stage
 
 
 def judge(folder):
+    """What is wrong with a sweep that has ended well, "" if nothing."""
     with open(os.path.join(folder, "plan.csv"), encoding="utf-8", newline="") as file:
         planned = [row for row in csv.DictReader(file) if row["seq"]]
     wanted = {(f"{row['bench']}.random.{row['place']}", row["round"]) for row in planned if row["kind"] == "cell"}
@@ -132,22 +162,33 @@ def judge(folder):
         header, *rows = csv.reader(file)
     torn = sum(len(row) != len(header) for row in rows)
     column = {name: header.index(name) for name in ("cell", "round", "sample", "value")}
-    found = collections.Counter((row[column["cell"]], row[column["round"]]) for row in rows)
+    found = {(row[column["cell"]], row[column["round"]]) for row in rows}
     twice = len(rows) - len({tuple(row[column[name]] for name in ("cell", "round", "sample")) for row in rows})
-    records = [json.load(open(os.path.join(folder, "cells", name), encoding="utf-8"))
-               for name in os.listdir(os.path.join(folder, "cells")) if name.endswith(".run")]
-    left = [name for name in os.listdir(folder) + os.listdir(os.path.join(folder, "cells"))
-            if name.endswith(".tmp") or name == "UNFINISHED"]
+    names = os.listdir(os.path.join(folder, "cells"))
+    records = [name for name in names if name.endswith(".run") and is_record(os.path.join(folder, "cells", name))]
+    with open(os.path.join(folder, "joblog.tsv"), encoding="utf-8") as file:
+        logged = sorted(int(line.split("\t")[0]) for line in file.readlines()[1:])
+    left = [name for name in os.listdir(folder) + names if name.endswith(".tmp") or name == "UNFINISHED"]
     wrong = []
-    if set(found) != wanted:
-        wrong.append(f"lacks {sorted(wanted - set(found))}, has {sorted(set(found) - wanted)} too many")
+    if found != wanted:
+        wrong.append(f"lacks {sorted(wanted - found)}, has {sorted(found - wanted)} too many")
     if torn or twice:
         wrong.append(f"{torn} torn rows, {twice} twice")
     if len(records) != len(planned):
         wrong.append(f"{len(records)} records of {len(planned)} runs")
+    if logged != sorted(int(row["seq"]) for row in planned):
+        wrong.append(f"joblog.tsv has {logged}")
     if left:
         wrong.append(f"left over: {left}")
     return "; ".join(wrong)
+
+
+def is_record(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)["exit_status"] == 0
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def main():
@@ -159,18 +200,24 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         most_s = length_s(script, os.path.join(place, "whole"))
         for number in range(1, options.tries + 1):
-            folder = os.path.join(place, "a sweep")
             kind = VICTIMS[number % len(VICTIMS)]
-            moment_s = chance.uniform(0, most_s)
-            wrong, hit = one_try(script, folder, kind, moment_s, chance)
-            table[kind, "killed" if hit else "nothing there to kill", "bad" if wrong else "whole"] += 1
+            for _ in range(MOST_BEGINNINGS):
+                folder = os.path.join(place, "a sweep")
+                moment_s = chance.uniform(0, most_s)
+                wrong, stage = one_try(script, folder, kind, moment_s, chance)
+                shutil.rmtree(folder, ignore_errors=True)
+                if wrong or stage:
+                    break
+            else:
+                wrong = "there never was such a process"
+            table[kind, stage] += not wrong
             failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {kind} killed at {moment_s:.2f} of {most_s:.2f} s"
-                  f"{': ' + wrong if wrong else '' if hit else ' (nothing there to kill)'}", flush=True)
-            shutil.rmtree(folder, ignore_errors=True)
+            print(f"{'not ok' if wrong else 'ok'} {number} - {kind} killed while {stage}, from {moment_s:.2f} s on"
+                  f"{': ' + wrong if wrong else ''}", flush=True)
     print(f"1..{options.tries}")
-    for (kind, hit, outcome), count in sorted(table.items()):
-        print(f"# {kind:10} {hit:22} {outcome:6} {count:3}")
+    print(f"# whole after a kill of {''.join(f'{stage:>11}' for stage in STAGES)}")
+    for kind in VICTIMS:
+        print(f"# {kind:22}{''.join(f'{table[kind, stage]:11}' for stage in STAGES)}")
     return 1 if failed else 0
 
 
