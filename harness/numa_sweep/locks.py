@@ -55,17 +55,21 @@ def sign(path, words):
         os.close(descriptor)
 
 
-def lock_folder(folder, wait=False):
+def lock_folder(folder, wait=False, say=None):
     """The descriptor of the folder's lock, None on a file system without locks.
 
-    wait: for a sweep of the folder that is still ending, or running.
+    wait: for a sweep of the folder that is still ending, or running; say is told.
     """
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(lock)
-        if error.errno in (errno.EAGAIN, errno.EACCES):
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            os.close(lock)
+            return None
+        if not wait:
+            os.close(lock)
             raise ReportError(f"another sweep is running in {folder}") from None
-        return None
+        say(f"waiting for another sweep in {folder}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     return lock

@@ -251,7 +251,7 @@ def continued(options, root):
         setattr(before, name, getattr(options, name))
     before.no_pictures = before.no_pictures or options.no_pictures
     check_tools(before, root)
-    locked = [locks.lock_folder(folder, options.wait), locks.lock_machine(options.wait, folder, say)]
+    locked = [locks.lock_folder(folder, options.wait, say), locks.lock_machine(options.wait, folder, say)]
     machine = topology.load()
     identity.refuse_other_machine(folder, recorded, json.loads(json.dumps(describe(before, root, machine))))
     jobs = reread(folder, before, machine)

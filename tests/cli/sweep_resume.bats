@@ -131,15 +131,20 @@ all_gone() {
     done
 }
 
-@test "a folder in which a sweep is running is not resumed" {
+@test "a folder in which a sweep is running is not resumed, or with --wait after its end" {
     BENCH_SLEEP=60 begin_six_runs
     sweep=$!
     until_true test -e "$out/UNFINISHED"
-    run --separate-stderr sweep --resume "$out"
+    run --separate-stderr "$PROJECT/harness/run_matrix.sh" --resume "$out"
     one_line_and 1
     [[ $stderr = *"another sweep is running in $out" ]]
+    begin_sweep --resume "$out" 2>resumed.err
+    resumed=$!
+    until_true grep -q "waiting for another sweep in $out" resumed.err
     kill -TERM $sweep
     ends_with 143 $sweep
+    ends_with 0 $resumed
+    six_runs_are_whole
 }
 
 # $1: what to kill, a part of its command line.

@@ -317,6 +317,12 @@ END
     third=$!
     until_true grep -q "waiting for another sweep on this machine (process [0-9]*, in $PWD/first, since " third.err
     [ ! -e third ]
+    begin_sweep "${smallest[@]}" --out fourth 2>fourth.err
+    fourth=$!
+    until_true grep -q "waiting for another sweep" fourth.err
+    kill -INT $fourth
+    ends_with 130 $fourth
+    [ ! -e fourth ]
     kill -TERM $first
     ends_with 143 $first
     wait $third
