@@ -122,6 +122,12 @@ $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/tests/latency_cut $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
 	tests/run.sh
 
+check-fleet: all ## A fleet of three machines of the lab over ssh: one slower, one lost and resumed
+	tests/lab/fleet.sh
+
+check-slurm: all ## A sweep under Slurm's own daemons on loopback (harness/setup.sh slurm)
+	tests/slurm/check.sh
+
 check-kill: all ## Kill a sweep at 50 random moments, resume it, and compare with its plan
 	/usr/bin/python3 tests/sweep/kill_and_resume.py .
 

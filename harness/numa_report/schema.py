@@ -68,9 +68,9 @@ class Bench:
 
 BENCHES = {
     "latency": Bench("load_latency", "ns", ("random",), "Memory latency", (512, 512 << 30),
-                     False, ("--max-samples", "7", "--min-sample-ms", "30"), (0.5, 1)),
+                     False, ("--max-samples", "7", "--min-sample-ms", "20"), (0.45, 1)),
     "bandwidth": Bench("bandwidth", "GB/s", ("read", "write", "copy", "scale", "add", "triad"), "Memory bandwidth",
-                       (64 << 10, 4 << 40), True, ("--max-samples", "7", "--min-sample-ms", "20"), (2, 4)),
+                       (64 << 10, 4 << 40), True, ("--max-samples", "7", "--min-sample-ms", "10"), (1, 2)),
 }
 
 

@@ -223,7 +223,7 @@ def parser():
                      "what shows that the machine drifted")
     add(how, "--max-samples", "N", "most samples a benchmark takes a run, 1 to 1000 (default: 7)",
         whole(1000, "a whole number from 1 to 1000"))
-    add(how, "--min-sample-ms", "MS", "a benchmark's shortest sample, 1 to 60000 (default: some 20 to 30)",
+    add(how, "--min-sample-ms", "MS", "a benchmark's shortest sample, 1 to 60000 (default: 20, bandwidth 10)",
         whole(60000, "a whole number from 1 to 60000"))
     add(how, "--seed", "N", "of the random order (default: random, recorded)", seed)
     add(how, "--timeout", "SECONDS", "time limit of one run (default: 300; COMMAND: 3600)",

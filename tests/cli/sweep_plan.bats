@@ -85,9 +85,9 @@ commands() {
     make_machine m 0:0-3:100
     export HWLOC_FSROOT=m
     run --separate-stderr dry_run --bench bandwidth --threads 1,3,all
-    [ "$(commands <<<"$output" | sed 's/ env.*csv//')" = "taskset -c 0 --max-samples 7 --min-sample-ms 20
-taskset -c 0-2 --threads 3 --max-samples 7 --min-sample-ms 20
-taskset -c 0-3 --threads 4 --max-samples 7 --min-sample-ms 20" ]
+    [ "$(commands <<<"$output" | sed 's/ env.*csv//')" = "taskset -c 0 --max-samples 7 --min-sample-ms 10
+taskset -c 0-2 --threads 3 --max-samples 7 --min-sample-ms 10
+taskset -c 0-3 --threads 4 --max-samples 7 --min-sample-ms 10" ]
     run --separate-stderr dry_run --bench latency --threads 1,3,all # has one thread, so one cell
     [ "$(planned_cells <<<"$output")" = 'latency 0@0 0' ]
     cp -r "$PROJECT" project

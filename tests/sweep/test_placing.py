@@ -92,10 +92,10 @@ def test_the_place_comes_before_the_command_unless_it_is_named(words, command):
 
 
 @pytest.mark.parametrize("options, words", [
-    (["--bench", "latency"], "bench/latency --csv --max-samples 7 --min-sample-ms 30"),
-    (["--bench", "bandwidth"], "bench/bandwidth --csv --max-samples 7 --min-sample-ms 20"),
+    (["--bench", "latency"], "bench/latency --csv --max-samples 7 --min-sample-ms 20"),
+    (["--bench", "bandwidth"], "bench/bandwidth --csv --max-samples 7 --min-sample-ms 10"),
     (["--bench", "bandwidth", "--threads", "2", "--sizes", "4M", "--max-samples", "5"],
-     "bench/bandwidth --csv --size 4M --threads 2 --max-samples 5 --min-sample-ms 20"),
+     "bench/bandwidth --csv --size 4M --threads 2 --max-samples 5 --min-sample-ms 10"),
     (["--bench", "latency", "--threads", "2", "--min-sample-ms", "50"],
      "bench/latency --csv --max-samples 7 --min-sample-ms 50"),
 ])
