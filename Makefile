@@ -32,7 +32,7 @@ C_FILES      := $(wildcard alloc/*.[ch] harness/*.[ch] bench/*.[ch] bench/lib/*.
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/lab/*.sh tests/slurm/*.sh tests/cli/*.bats tests/cli/*.bash) .ci/run
 
-.PHONY: all check check-kill check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
+.PHONY: all check check-kill check-fleet check-slurm check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS) ## Build the allocator and the benchmarks
