@@ -12,7 +12,7 @@ from . import allocators, cells
 
 # Those of samples.csv without the harness's own; `label` is the allocator as --allocators names it, and a cell
 # that failed has one row without a value and with the reason.
-COLUMNS = (*schema.SAMPLE_COLUMNS[:-1], "label", "reason")
+COLUMNS = (*(name for name in schema.SAMPLE_COLUMNS if name not in ("sample", "better")), "label", "reason")
 
 
 @dataclass
