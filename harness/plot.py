@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says what a run found, or every run in a folder, in words (verdict.txt) and in pictures (PNG and SVG)."""
+"""Says what a run found, in words (verdict.txt), in pictures (PNG and SVG) and on one page (report.html)."""
 
 import argparse
 import importlib.util
@@ -7,28 +7,43 @@ import os
 import sys
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one harness/setup.sh installs matplotlib for
-NEEDED = ("numpy", "matplotlib")
-
-
-def missing_modules():
-    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+NEEDED = ("numpy", "matplotlib", "jinja2")
+EPILOG = """\
+Each cell shows the median, its 95 % interval and the penalty (over local memory; above 1 is worse). A cell that is
+noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is summarised from its
+samples.csv first. What bench/latency --curve, bench/loaded and bench/core2core print with --csv, kept as
+FOLDER/curve.csv, loaded.csv and core2core.csv, becomes a part of the page.
+Exit status: 0 done, 1 something could not be, 2 usage, 3 a --fail-if condition holds.
+"""
 
 
 def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(
-        prog="plot.py", description=__doc__,
-        epilog="Each cell shows the median and the penalty (over local memory; above 1 is worse). A cell that is "
-               "noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is "
-               "summarised from its samples.csv first. What bench/latency --curve, bench/loaded and bench/core2core "
-               "print with --csv, kept as FOLDER/samples.csv, is drawn as curves and a map: curve, loaded, core2core. "
-               "Of a sweep of many hosts, the verdict is printed and each host's run is drawn. "
-               "Exit status: 0 all drawn, 1 something could not be, 2 usage.")
-    parser.add_argument("path", metavar="FOLDER", help="a run's folder, a fleet's, or a folder of runs (results/)")
-    return parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="plot.py", description=__doc__, epilog=EPILOG,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", metavar="PATH", nargs="+",
+                        help="a run's folder, a fleet's, or a folder of runs (results/)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--compare", action="store_true",
+                      help="say what changed from the first run to each of the others, cell by cell")
+    mode.add_argument("--export", metavar="FORMAT", help="write the run's figures for other programs: see --export help")
+    mode.add_argument("--import", metavar="FORMAT", dest="import_",
+                      help="make a run of another tool's output: see --import help")
+    parser.add_argument("--fail-if", metavar="CONDITION", action="append", default=[],
+                        help="with --compare: exit with status 3 when it holds: 'latency.remote > +5%%'")
+    parser.add_argument("--markdown", action="store_true", help="with --compare: print Markdown, for a pull request")
+    parser.add_argument("--out", metavar="PATH", help="with --export: the file (default: standard output); with --import: "
+                                                      "the folder (default: results/TIME-HOST)")
+    parsed = parser.parse_args(arguments)
+    for option, wanted in (("fail_if", "compare"), ("markdown", "compare")):
+        if getattr(parsed, option) and not getattr(parsed, wanted):
+            parser.error(f"--{option.replace('_', '-')} goes with --{wanted}")
+    if parsed.out and not (parsed.export or parsed.import_):
+        parser.error("--out goes with --export or --import")
+    return parsed
 
 
-def main(path):
-    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+def draw(path):
+    """The reports of all runs at or below the path; one that cannot be drawn does not keep the others from it."""
     from numa_report.errors import run_main
 
     def find():
@@ -36,28 +51,47 @@ def main(path):
         folders.extend(runs.find(path))
         return 0
 
-    def draw(folder):
-        from numa_report import runs
+    def report(folder):
+        from numa_report import report, run, runs
         if runs.is_fleet(folder):  # its hosts' folders follow
             print(*runs.verdict_of_fleet(folder), sep="\n")
             return 0
-        rows, singles = runs.read(folder)
-        for line in runs.judge(folder, rows) if rows else ():
-            print(line)
-        for picture in (runs.plot(folder, rows) if rows else []) + runs.plot_singles(folder, singles):
-            print(picture)
+        words, paths = report.write(run.Run(folder))
+        print(*words, *paths, sep="\n")
         return 0
 
     folders = []
     status = run_main("plot.py", find)
-    return max([status] + [run_main("plot.py", lambda folder=folder: draw(folder)) for folder in folders])
+    return max([status] + [run_main("plot.py", lambda folder=folder: report(folder)) for folder in folders])
+
+
+def main(parsed):
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+    from numa_report.errors import run_main
+
+    def compare():
+        from numa_compare import command
+        return command.main(parsed.paths, parsed.fail_if, parsed.markdown)
+
+    def export():
+        from numa_exchange import exporting
+        return exporting.main(parsed.export, parsed.paths, parsed.out)
+
+    def import_():
+        from numa_exchange import importing
+        return importing.main(parsed.import_, parsed.paths, parsed.out)
+
+    for wanted, do in ((parsed.compare, compare), (parsed.export, export), (parsed.import_, import_)):
+        if wanted:
+            return run_main("plot.py", do)
+    return max(draw(path) for path in parsed.paths)
 
 
 if __name__ == "__main__":
     parsed = parse_arguments(sys.argv[1:])
-    missing = missing_modules()
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
             os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, os.path.abspath(__file__), *sys.argv[1:]])
         sys.exit(f"plot.py: {sys.executable} has no {' and no '.join(missing)}; harness/setup.sh installs it")
-    sys.exit(main(parsed.path))
+    sys.exit(main(parsed))

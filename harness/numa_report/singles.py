@@ -52,6 +52,16 @@ def is_measured(row):
     return row.get("value", row.get("median")) is not None
 
 
+def read_one(path, name):
+    """The samples of one picture, from the file beside a sweep's that one run of its benchmark was kept in."""
+    grid, parts = read(path)
+    if grid or set(parts) != {name}:
+        found = ", ".join([*parts, *dict.fromkeys(row["bench"] for row in grid)])
+        raise DataError(path, f"holds {found}; what bench/{'latency --curve' if name == CURVE else name} --csv prints is "
+                              "expected")
+    return parts[name]
+
+
 def read(path):
     """(the samples for heatmaps, {picture: its samples}) of a samples.csv that no sweep wrote."""
     rows = tables.read_program_samples(path)

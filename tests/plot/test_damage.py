@@ -182,7 +182,7 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(run_folder, tmp_path):
     from conftest import HARNESS
     (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.path.insert(0, {str(HARNESS)!r})\n" \
-             f"import plot; sys.exit(plot.main({str(run_folder)!r}))"
+             f"import plot; sys.exit(plot.main(plot.parse_arguments([{str(run_folder)!r}])))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "plot.py: interrupted\n")
 

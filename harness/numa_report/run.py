@@ -1,0 +1,70 @@
+"""All that a run's folder holds, read once, for everything that is said and drawn of it."""
+
+import csv
+import io
+import math
+import os
+from collections import namedtuple
+from functools import cached_property
+
+from numa_sweep import collect, environment
+
+from . import runs, singles, tables, verdict
+from .errors import DataError
+
+# round and value as measured; disturbed: the benchmark's word for what went on meanwhile, "" when nothing did
+Sample = namedtuple("Sample", "round value disturbed placement")
+
+
+class Run:
+    """One run's folder. Raises ReportError where a file of it is damaged."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.name = os.path.basename(os.path.abspath(folder))
+        self.environment = environment.load(folder)
+        self.rows, self.singles = runs.read(folder)  # of matrix.csv; {picture of singles.PICTURES: samples}
+        for name in singles.PICTURES:
+            path = os.path.join(folder, f"{name}.csv")
+            if os.path.exists(path):
+                self.singles[name] = singles.read_one(path, name)
+
+    @cached_property
+    def sentinels(self):
+        """The rows of sentinel.csv, none where the run had no sentinel."""
+        path = os.path.join(self.folder, collect.SENTINELS)
+        return tables.read_samples(path) if os.path.exists(path) else []
+
+    @cached_property
+    def samples(self):
+        """{(host, cell, metric): [Sample]} of the matrix's cells, {} where samples.csv is gone."""
+        path = os.path.join(self.folder, "samples.csv")
+        known = {(row["host"], row["cell"], row["metric"]): [] for row in self.rows}
+        if known and os.path.exists(path):
+            for key, sample in read_values(path):
+                known.setdefault(key, []).append(sample)
+        return {key: found for key, found in known.items() if found}
+
+    @cached_property
+    def words(self):
+        """The lines of the verdict; none where nothing of the matrix was measured."""
+        return verdict.lines(self.rows, self.environment, self.sentinels) if self.rows else []
+
+
+def read_values(path):
+    """(key, Sample) of each row. Quicker than tables.read_samples: of 64 nodes there are half a million."""
+    records = csv.reader(io.StringIO(tables.read_text(path), newline=""), strict=True)
+    number = 1
+    try:
+        header = next(records)
+        places = [header.index(name) for name in ("host", "cell", "metric", "round", "value", "placement")]
+        at_disturbed = header.index("disturbed") if "disturbed" in header else None
+        for number, fields in enumerate(records, start=2):
+            host, cell, metric, round_number, value, placement = (fields[place] for place in places)
+            value = float(value)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{value} is not a measurement")
+            yield (host, cell, metric), Sample(int(round_number or 1), value,
+                                               fields[at_disturbed] if at_disturbed is not None else "", placement)
+    except (ValueError, IndexError, csv.Error) as error:
+        raise DataError(path, str(error), row=number) from None
