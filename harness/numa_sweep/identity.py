@@ -6,7 +6,7 @@ import shutil
 
 from numa_report.errors import UsageError
 
-from . import options as option_words
+from . import also, options as option_words
 
 MACHINE = ("host", "cpu_model", "architecture", "kernel", "topology")
 CHANGING = ("memory_bytes",)  # the kernel keeps a little more or less of it for itself each time it starts
@@ -20,6 +20,7 @@ def programs(options, root):
         found += [shutil.which(resolved(word, options.directory)) or "" for word in options.command[:1]]
     else:
         found += [os.path.join(root, "bench", name) for name in options.bench.split(",")]
+    found += [os.path.join(root, "bench", name) for name in also.programs(options.also.split(",") if options.also else [])]
     found += [path for path in (word.partition("=")[2] for word in options.allocators.split(",")) if os.path.isfile(path)]
     return {path: digest(path) for path in found if path}
 

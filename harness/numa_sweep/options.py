@@ -12,6 +12,8 @@ from numa_report.errors import UsageError
 from numa_report.layout import size_words
 from numa_report.schema import BENCHES, RESOURCES
 
+from . import also as also_words
+
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 LIST = r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*"
 SHARE = r"[0-9]{1,6}=([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
@@ -167,6 +169,11 @@ def bench(text):
         refuse(text, f"{', '.join(BENCHES)}; a command of yours comes after --")
 
 
+def also(text):
+    if text not in also_words.SINGLES:
+        refuse(text, ", ".join(also_words.SINGLES))
+
+
 def metric(text):
     found = METRIC.fullmatch(text)
     if not found:
@@ -196,6 +203,9 @@ def parser():
         accepted(r"(?s).+", ""))
     add(what, "--teardown", "CMD", "after each run; then what COMMAND or CMD left running is ended",
         accepted(r"(?s).+", ""))
+    add(what, "--also", "LIST", "single measurements behind the cells, for the report: curve (latency over size), loaded (latency "
+        "under load), loaded-matrix (whose traffic slows whom down), core2core (hand-overs between CPUs); the first two "
+        "with the lowest CPU's own memory and the farthest", every(also, ", ".join(also_words.SINGLES)))
     axes = built.add_argument_group("Axes: the sweep is their product, and always has each CPU node's local memory")
     add(axes, "--cpu-nodes", "LIST", "CPUs of these nodes (default: every node with CPUs): all of a node's for COMMAND, "
         "its lowest for a benchmark", accepted(LIST, "a list such as 0,2-3"))

@@ -11,8 +11,11 @@ import tarfile
 from numa_report.errors import ReportError, whole_file
 from numa_report.schema import BENCHES
 
+from . import also
+
 FILE = "package.tar"
 BUILT = ("alloc/numa_alloc.so", "harness/run_cell", "bench/preflight", *(f"bench/{name}" for name in BENCHES))
+IF_BUILT = tuple(f"bench/{name}" for name in also.programs(also.SINGLES))
 FOLDERS = ("harness", "harness/numa_sweep", "harness/numa_report")
 MARK = "complete"  # the last file of the archive: where it is, all are
 
@@ -22,7 +25,7 @@ def make(root, folder):
     for name in BUILT:
         if not os.path.isfile(os.path.join(root, name)):
             raise ReportError(f"{name} is not built: run make")
-    names = sorted({*BUILT, *sources(root)})
+    names = sorted({*BUILT, *sources(root), *(name for name in IF_BUILT if os.path.isfile(os.path.join(root, name)))})
     digest = hashlib.sha256()
     with whole_file(os.path.join(folder, FILE), "wb") as file, \
             tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:

@@ -16,7 +16,7 @@ from numa_report.layout import counted
 from numa_report.rounds import round_medians, rounds_disagree
 from numa_report.schema import BENCHES, RESOURCES
 
-from . import axes, collect, conductor, dry_run, environment, identity, locks, options as option_words
+from . import also, axes, collect, conductor, dry_run, environment, identity, locks, options as option_words
 from . import plan, records, scripts, topology, workload
 from .progress import Progress
 
@@ -40,7 +40,8 @@ def main(options, root, resumable):
     resumable.append(folder)
     results = collect.Results(folder, jobs, options, host_of(options))
     measure(folder, root, options, results, kept)
-    status = finish(folder, options, results)
+    missed = measure_also(folder, root, options, kept)
+    status = max(finish(folder, options, results), 1 if missed else 0)
     resumable.clear()
     return status
 
@@ -151,6 +152,7 @@ def check_tools(options, root):
     conductor.require("taskset", *(["numactl"] if placed_by_numactl else []))
     built = ["alloc/numa_alloc.so", "harness/run_cell"]
     built += [] if options.command else [f"bench/{name}" for name in options.bench.split(",")]
+    built += [f"bench/{name}" for name in also.programs(options.also.split(",") if options.also else [])]
     for name in built:
         if not os.path.isfile(os.path.join(root, name)):
             raise ReportError(f"{name} is not built: run make")
@@ -331,6 +333,15 @@ def measure(folder, root, options, results, kept):
         progress.event("extra_round", round=more[0].round, cells=[[job.bench, job.place] for job in more])
         if terminal:
             say(f"the rounds of {counted(len(more), 'cell')} disagree: round {more[0].round} of them")
+
+
+def measure_also(folder, root, options, kept):
+    """Whether one of --also's measurements failed."""
+    names = options.also.split(",") if options.also else []
+    failures = also.measure(folder, root, options, also.measurements(names, topology.load()), kept, say) if names else {}
+    for item, reason in failures.items():
+        say(f"{item.words} failed: {reason}")
+    return bool(failures)
 
 
 def refuse_metric(folder, results):

@@ -87,12 +87,13 @@ def test_programs_are_what_is_measured_with(tmp_path, monkeypatch):
     root = str(tmp_path / "p")
 
     def named(**options):
-        given = Namespace(**{"allocators": "numa_alloc", "bench": "latency", "command": None,
+        given = Namespace(**{"allocators": "numa_alloc", "bench": "latency", "command": None, "also": None,
                              "directory": str(tmp_path / "here"), **options})
         return {path[len(str(tmp_path)) + 1:]: digest for path, digest in identity.programs(given, root).items()}
 
     assert named() == {name: hashlib.sha256(name.encode()).hexdigest()
                        for name in ("p/alloc/numa_alloc.so", "p/bench/latency")}
+    assert "p/bench/loaded" in named(also="loaded,loaded-matrix")
     assert named(command=["./prog", "x"]).keys() == {"p/alloc/numa_alloc.so", "here/./prog"}
     assert named(command=["tool"]).keys() == {"p/alloc/numa_alloc.so", "bin/tool"}
     assert named(allocators=f"glibc,mine={tmp_path}/other.so").keys() == {"p/bench/latency", "other.so"}
