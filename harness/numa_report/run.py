@@ -9,7 +9,7 @@ from functools import cached_property
 
 from numa_sweep import collect, environment
 
-from . import runs, singles, tables, verdict
+from . import agreement, runs, singles, tables, verdict
 from .errors import DataError
 
 # round and value as measured; disturbed: the benchmark's word for what went on meanwhile, "" when nothing did
@@ -37,13 +37,20 @@ class Run:
 
     @cached_property
     def samples(self):
-        """{(host, cell, metric): [Sample]} of the matrix's cells, {} where samples.csv is gone."""
+        """{(host, cell, metric): [Sample]} of the matrix's cells; {} where samples.csv is gone, or no sweep's.
+
+        Raises ReportError where the matrix is not what the samples say.
+        """
         path = os.path.join(self.folder, "samples.csv")
-        known = {(row["host"], row["cell"], row["metric"]): [] for row in self.rows}
-        if known and os.path.exists(path):
-            for key, sample in read_values(path):
-                known.setdefault(key, []).append(sample)
-        return {key: found for key, found in known.items() if found}
+        found, described = {}, {}
+        for key, cell, sample in read_values(path) if self.rows and os.path.exists(path) else ():
+            found.setdefault(key, []).append(sample)
+            described.setdefault(key, set()).add(cell)
+        if any(cell == "" for _, cell, _ in found):  # of a benchmark run by hand: the matrix's cells were made up then
+            return {}
+        if found:
+            agreement.refuse_disagreement(self.folder, self.rows, found, described)
+        return found
 
     @cached_property
     def words(self):
@@ -52,19 +59,23 @@ class Run:
 
 
 def read_values(path):
-    """(key, Sample) of each row. Quicker than tables.read_samples: of 64 nodes there are half a million."""
+    """(key, the columns agreement.SAME, Sample) of each row.
+
+    Quicker than tables.read_samples: of 64 nodes there are half a million.
+    """
     records = csv.reader(io.StringIO(tables.read_text(path), newline=""), strict=True)
     number = 1
     try:
         header = next(records)
         places = [header.index(name) for name in ("host", "cell", "metric", "round", "value", "placement")]
+        of_cell = [header.index(name) for name in agreement.SAME]
         at_disturbed = header.index("disturbed") if "disturbed" in header else None
         for number, fields in enumerate(records, start=2):
             host, cell, metric, round_number, value, placement = (fields[place] for place in places)
             value = float(value)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{value} is not a measurement")
-            yield (host, cell, metric), Sample(int(round_number or 1), value,
-                                               fields[at_disturbed] if at_disturbed is not None else "", placement)
+            yield (host, cell, metric), tuple(fields[place] for place in of_cell), Sample(
+                int(round_number or 1), value, fields[at_disturbed] if at_disturbed is not None else "", placement)
     except (ValueError, IndexError, csv.Error) as error:
         raise DataError(path, str(error), row=number) from None

@@ -19,6 +19,8 @@ PLACEMENTS = ("verified", "failed", "unverified")
 STATUSES = ("ok", "noisy", "misplaced", "failed", "skipped")
 MEASURED = ("ok", "noisy")  # the statuses whose median is the median of what was asked for
 FEWEST_SAMPLES = 3  # fewer cannot show a spread
+MAD_TO_SIGMA = 1.4826  # of normally distributed samples
+OUTLIER_Z = 3.5  # modified z-score above which a sample is called an outlier (Iglewicz and Hoaglin, 1993)
 PLACED = 0.999  # of the pages: what is called verified
 LOWER, HIGHER = BETTER = ("lower", "higher")
 

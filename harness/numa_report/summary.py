@@ -35,12 +35,11 @@ from numa_sweep.topology import format_list
 
 from . import tables
 from .rounds import rounds_disagree, undisturbed
-from .schema import CONDITIONS, FEWEST_SAMPLES, HIGHER, MATRIX_COLUMNS, MEASURED, better_of, cell_id, cell_order
+from .schema import (CONDITIONS, FEWEST_SAMPLES, HIGHER, MAD_TO_SIGMA, MATRIX_COLUMNS, MEASURED, OUTLIER_Z, better_of,
+                     cell_id, cell_order)
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-OUTLIER_Z = 3.5
-MAD_TO_SIGMA = 1.4826
 NOISY_HALF_WIDTH = 0.05
 
 GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *CONDITIONS, "policy")

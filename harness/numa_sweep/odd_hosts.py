@@ -11,12 +11,11 @@ from collections import namedtuple
 from statistics import median
 
 from numa_report.layout import counted, value_words
-from numa_report.schema import MEASURED, RESOURCES
+from numa_report.schema import MAD_TO_SIGMA, MEASURED, RESOURCES
 
 FEWEST_HOSTS = 3
 APART = 0.05
 APART_Z = 3.5
-MAD_TO_SIGMA = 1.4826
 LEAST_SIGMA = 0.01  # of the median
 
 # A metric of a host that is apart: deviation is the median of its cells', worst the farthest as (cell, value, the fleet's).
