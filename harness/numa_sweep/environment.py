@@ -10,15 +10,17 @@ import shutil
 import subprocess
 
 from . import firmware
-from numa_report.errors import whole_file
+from numa_report.errors import DataError, whole_file
 from .topology import format_list
 
 PATH = "environment.json"
+SCHEMA = 1  # of a run's folder: raised when a reader of an older version would take something in it for something else
 
 
 def gather(topology, options, root):
     """Everything at once. options: every option of the sweep; root: the project's folder."""
     return {
+        "schema": SCHEMA,
         "host": platform.node(),
         "started_at": None,  # filled in by the caller, who owns the clock
         "cpu_model": cpu_model(topology),
@@ -51,13 +53,24 @@ def save(folder, environment):
 
 
 def load(folder):
-    """The folder's environment, or {}: pictures of data without one lack a line of their title, no more."""
+    """The folder's environment, {} where there is none: pictures without one lack a line of their title, no more.
+
+    Raises DataError where it is damaged, or was written by a later version that may mean something else by it.
+    """
+    path = os.path.join(folder, PATH)
     try:
-        with open(os.path.join(folder, PATH), encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             environment = json.load(file)
-    except (OSError, ValueError, RecursionError):
+    except FileNotFoundError:
         return {}
-    return environment if isinstance(environment, dict) else {}
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, f"not JSON ({error})") from None
+    if not isinstance(environment, dict):
+        raise DataError(path, "not an object of JSON")
+    schema = environment.get("schema", SCHEMA)
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise DataError(path, f"schema {ascii(schema):.40}; this version reads 1" + (f" to {SCHEMA}" if SCHEMA > 1 else ""))
+    return environment
 
 
 def read(path):

@@ -172,8 +172,18 @@ def test_a_full_disk_names_the_file_and_leaves_no_part(tmp_path):
     assert caught.value.filename == str(tmp_path / "data.csv") and not list(tmp_path.iterdir())
 
 
-def test_an_endless_environment_is_like_none(run_folder):
-    (run_folder / "environment.json").write_text("[" * 100_000)
+@pytest.mark.parametrize("text, words", [
+    ("[" * 100_000, "not JSON"), ('{"host": "a"', "not JSON"), ("", "not JSON"), ("[1]", "not an object"),
+    ('{"schema": 99}', "schema 99; this version reads 1"), ('{"schema": "1"}', "schema '1'"),
+])
+def test_a_damaged_environment_is_one_line(run_folder, text, words):
+    (run_folder / "environment.json").write_text(text)
+    status, lines = complaint(run_folder)
+    assert status == 1 and len(lines) == 1 and "environment.json" in lines[0] and words in lines[0]
+
+
+def test_an_environment_of_unknown_things_is_read(run_folder):
+    (run_folder / "environment.json").write_text('{"cpu_model": 7, "topology": [], "options": 3, "firmware": "x"}')
     assert complaint(run_folder) == (0, [])
 
 
