@@ -54,7 +54,10 @@ def is_whole(run):
 
 def summarise(run):
     """What a host's run folder says of itself, as columns of its row; its matrix.csv is made where it is not there."""
-    described = environment.load(run)
+    try:
+        described = environment.load(run)
+    except ReportError as error:
+        return {"cpu_model": "", "started_at": "", "kernel": "", "status": FAILED, "reason": without_path(error, run)}
     kernel = described.get("kernel")
     known = {"cpu_model": described.get("cpu_model") or "", "started_at": described.get("started_at") or "",
              "kernel": kernel.get("release") or "" if isinstance(kernel, dict) else ""}
@@ -64,7 +67,7 @@ def summarise(run):
         make_matrix(run, described)
         rows = runs.matrix_of(run)
     except ReportError as error:
-        return {**known, "status": FAILED, "reason": str(error).replace(run, os.path.basename(run))}
+        return {**known, "status": FAILED, "reason": without_path(error, run)}
     cells = {row["cell"] for row in rows if row["status"] != "skipped"}
     failed = {row["cell"]: row["reason"] for row in rows if row["status"] == "failed"}
     known.update(cells=len(cells), failed_cells=len(failed), status=OK, reason="")
@@ -72,6 +75,10 @@ def summarise(run):
         cell, reason = next(iter(failed.items()))
         known.update(status=FAILED, reason=f"{len(failed)} of {counted(len(cells), 'cell')} failed: {cell}: {reason}")
     return known
+
+
+def without_path(error, run):
+    return str(error).replace(run, os.path.basename(run))
 
 
 def make_matrix(run, described):

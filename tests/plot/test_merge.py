@@ -233,3 +233,11 @@ def test_alike_hosts_are_said_to_be():
     found = medians({"a": [100], "b": [101], "c": [99]})
     assert odd_hosts.lines(found, [], []) == [
         "odd: none of 3 hosts is over 5 % apart from the others in half of its cells"]
+
+
+def test_a_host_with_a_damaged_environment_is_a_failed_row(fleet):
+    (fleet / "hosts" / "lab2" / "environment.json").write_text("{")
+    assert merge.merge(str(fleet)) == 1
+    rows = hosts_of(fleet)
+    assert rows["lab2"]["status"] == "failed" and "lab2/environment.json: not JSON" in rows["lab2"]["reason"]
+    assert rows["lab1"]["status"] == rows["lab3"]["status"] == "ok"
