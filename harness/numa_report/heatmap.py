@@ -10,12 +10,16 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 import matplotlib  # noqa: E402
 
+INK, PAPER = "#111111", "#ffffff"
+
 matplotlib.use("Agg")
 matplotlib.rcParams.update({
     "svg.fonttype": "none",  # text stays text: searchable, and the same in every viewer
     "svg.hashsalt": "numa_alloc",  # the same data give the same file
     "text.parse_math": False,  # a $ in a name is a $
     "font.family": "DejaVu Sans",
+    # Said in every element: a page that inlines a picture gives these colours another value in its dark theme.
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "hatch.linewidth": 0.6,
 })
 
@@ -34,7 +38,6 @@ PNG_DPI = 200  # twice matplotlib's own 100
 MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
 MOST_PIXELS = 100_000_000  # of 4 bytes in memory; the SVG beside it stays sharp
 NO_VALUE_COLOUR = "#d9d9d9"
-INK, PAPER = "#111111", "#ffffff"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 TITLE_PT, LABEL_PT = 11, 9
 
@@ -171,17 +174,9 @@ def draw(rows, environment):
 
 
 def colour_scale(rows):
-    """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures.
-
-    The scale spans a penalty of 1.25 over the best at least, so that a percent of noise does not look like a cliff.
-    """
-    values = [row["median"] for row in rows if row["median"] is not None]
-    if not values:
-        return None
-    low, high = min(values), max(values)
-    if rows[0]["better"] == HIGHER:
-        return cm.ScalarMappable(Normalize(min(low, high / 1.25), high or 1), cm.cividis_r)
-    return cm.ScalarMappable(Normalize(low, max(high, 1.25 * low) or 1), cm.cividis)
+    """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures."""
+    limits = layout.colour_range(rows)
+    return limits and cm.ScalarMappable(Normalize(*limits), cm.cividis_r if rows[0]["better"] == HIGHER else cm.cividis)
 
 
 def draw_scale(figure, scale, row, size, height):

@@ -155,6 +155,20 @@ def title(bench, metric):
     return f"{bench}, {RESOURCES[metric].title.lower() if metric in RESOURCES else metric}"
 
 
+def colour_range(rows):
+    """(least, greatest) value that a figure's colours span; None where nothing was measured.
+
+    It spans a penalty of 1.25 over the best at least, so that a percent of noise does not look like a cliff.
+    """
+    values = [row["median"] for row in rows if row["median"] is not None]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    if rows[0]["better"] == HIGHER:
+        return min(low, high / 1.25), high or 1
+    return low, max(high, 1.25 * low) or 1
+
+
 def host_words(rows):
     hosts = {row["host"]: None for row in rows}
     return counted(len(hosts), "machine") if len(hosts) > 1 else next(iter(hosts)) or "an unnamed machine"
