@@ -41,14 +41,8 @@ NO_VALUE_COLOUR = "#d9d9d9"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 TITLE_PT, LABEL_PT = 11, 9
 
-# mark: (hatch, what the legend says)
-MARKS = {
-    "noisy": ("....", "noisy: wide interval or rounds that disagree"),
-    "misplaced": ("////", "misplaced: pages were not on the node asked for"),
-    "failed": ("xxxx", "failed: the benchmark failed or timed out"),
-    "skipped": ("\\\\\\\\", "skipped: cannot be used by this process"),
-    "unverified": ("----", "unverified: the kernel did not say where the pages are"),
-}
+HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----"}
+MARKS = {mark: (HATCHES[mark], meaning) for mark, meaning in layout.MARKS.items()}  # mark: (hatch, the legend's words)
 
 
 class Geometry:
@@ -247,9 +241,7 @@ def write_lines(axes, x, y, lines, ink, colour, size):
 
 
 def ink_on(colour):
-    """Black or white, whichever contrasts more: WCAG 2.1's relative luminance, even at 0.179."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    return INK if 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 else PAPER
+    return INK if layout.is_pale(colour) else PAPER
 
 
 def legend_handles(rows):

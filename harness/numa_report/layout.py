@@ -2,6 +2,14 @@
 
 from .schema import BENCHES, COMMAND, CONDITIONS, HIGHER, RESOURCES
 
+# What qualifies a cell, and what a legend says of it.
+MARKS = {
+    "noisy": "noisy: wide interval or rounds that disagree",
+    "misplaced": "misplaced: pages were not on the node asked for",
+    "failed": "failed: the benchmark failed or timed out",
+    "skipped": "skipped: cannot be used by this process",
+    "unverified": "unverified: the kernel did not say where the pages are",
+}
 APART = ("host", *CONDITIONS)  # what cells of one row and column may differ in
 
 
@@ -167,6 +175,15 @@ def colour_range(rows):
     if rows[0]["better"] == HIGHER:
         return min(low, high / 1.25), high or 1
     return low, max(high, 1.25 * low) or 1
+
+
+def is_pale(colour):
+    """Whether black reads better on the colour (red, green and blue from 0 to 1) than white does.
+
+    By WCAG 2.1's relative luminance; at 0.179 both contrast alike, 4.6 to 1.
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179
 
 
 def host_words(rows):
