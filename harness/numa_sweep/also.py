@@ -37,12 +37,13 @@ def programs(names):
     return list(dict.fromkeys(SINGLES[name].program for name in names))
 
 
-def measurements(names, machine):
-    """The runs that these words of --also stand for on a machine."""
+def measurements(names, machine, size=None):
+    """The runs that these words of --also stand for on a machine. size: the memory they work on, None for their own."""
     found = []
     for name in names:
         single = SINGLES[name]
-        command = (f"bench/{single.program}", *single.arguments)
+        sized = ("--size", size) if size and single.picture != singles.CORE2CORE else ()
+        command = (f"bench/{single.program}", *single.arguments, *sized)
         if not single.by_memory:
             found.append(Measurement(f"also.{name}", single.picture, single.program, single.words, command))
             continue

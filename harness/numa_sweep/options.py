@@ -205,7 +205,7 @@ def parser():
         accepted(r"(?s).+", ""))
     add(what, "--also", "LIST", "single measurements behind the cells, for the report: curve (latency over size), loaded (latency "
         "under load), loaded-matrix (whose traffic slows whom down), core2core (hand-overs between CPUs); the first two "
-        "with the lowest CPU's own memory and the farthest", every(also, ", ".join(also_words.SINGLES)))
+        "with the lowest CPU's own memory and the farthest; the largest of --sizes is theirs too", every(also, ", ".join(also_words.SINGLES)))
     axes = built.add_argument_group("Axes: the sweep is their product, and always has each CPU node's local memory")
     add(axes, "--cpu-nodes", "LIST", "CPUs of these nodes (default: every node with CPUs): all of a node's for COMMAND, "
         "its lowest for a benchmark", accepted(LIST, "a list such as 0,2-3"))

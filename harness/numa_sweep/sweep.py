@@ -337,8 +337,11 @@ def measure(folder, root, options, results, kept):
 
 def measure_also(folder, root, options, kept):
     """Whether one of --also's measurements failed."""
-    names = options.also.split(",") if options.also else []
-    failures = also.measure(folder, root, options, also.measurements(names, topology.load()), kept, say) if names else {}
+    if not options.also:
+        return False
+    size = max(options.sizes.split(","), key=option_words.size_bytes) if options.sizes else None
+    wanted = also.measurements(options.also.split(","), topology.load(), size)
+    failures = also.measure(folder, root, options, wanted, kept, say)
     for item, reason in failures.items():
         say(f"{item.words} failed: {reason}")
     return bool(failures)

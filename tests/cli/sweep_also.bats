@@ -49,6 +49,11 @@ loaded,--csv --cpu 0 --node 2
 loaded,--matrix --csv" ]
 }
 
+@test "the largest of the sweep's sizes is theirs" {
+    also --also loaded,core2core --sizes 64K,1M,512K
+    [ "$(cat log)" = $'loaded --csv --size 1M --cpu 0 --node 0\ncore2core --csv' ]
+}
+
 @test "one that fails is said and leaves the others" {
     SINGLE_FAIL=loaded run --separate-stderr also --also loaded,core2core
     [ "$status" -eq 1 ]
