@@ -146,9 +146,14 @@ def readable_unit(value, unit):
     return 1, unit
 
 
+def unit_of(rows):
+    """(how many of the rows' unit it is, its name) of the unit that a figure's greatest value is best said in."""
+    return readable_unit(max((row["median"] or 0 for row in rows), default=0), rows[0]["unit"])
+
+
 def readable(rows):
-    """The rows of one figure in the unit that its greatest value is best said in."""
-    scale, unit = readable_unit(max((row["median"] or 0 for row in rows), default=0), rows[0]["unit"])
+    """The rows of one figure in the unit of unit_of()."""
+    scale, unit = unit_of(rows)
     return [{**row, "unit": unit, "median": None if row["median"] is None else row["median"] / scale} for row in rows]
 
 

@@ -1,0 +1,40 @@
+"""A picture's SVG as part of a page: its own ids, the page's colours, nothing that is asked of elsewhere."""
+
+import re
+
+from markupsafe import Markup, escape
+
+from .. import heatmap, picture
+
+# matplotlib escapes < and > in texts and attributes, so these find tags alone.
+TAG = re.compile(r"<[^<>]*>")
+LEFT_OUT = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+ROOT = re.compile(r"<svg\b[^>]*>")
+THEME = {heatmap.INK: "--ink", heatmap.PAPER: "--paper", "#444444": "--soft", picture.GREY: "--soft",
+         picture.PALE: "--line"}
+
+
+def inlined(path, name, title, alternative):
+    """The SVG file as an element of the page. name: what its ids begin with, another one for each picture."""
+    with open(path, encoding="utf-8") as file:
+        content = LEFT_OUT.sub("", file.read())
+    root = ROOT.search(content)
+    if root is None:
+        return None
+    box = re.search(r'viewBox="([-0-9. ]+)"', root[0])
+    width = re.search(r'width="([0-9.]+)pt"', root[0])
+    body = TAG.sub(lambda tag: themed(tag[0], name), content[root.end():])
+    opening = (f'<svg viewBox="{box[1] if box else "0 0 600 400"}" width="{float(width[1]) * 4 / 3:.0f}" role="img" '
+               f'aria-labelledby="{name}-title {name}-words">') if width else None
+    if opening is None:
+        return None
+    words = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-words">{escape(alternative)}</desc>'
+    return Markup(opening + words + body.strip())
+
+
+def themed(tag, name):
+    """A tag with the picture's own ids, and the page's colours in place of the theme's."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'\b(?:xlink:)?href="#', f'href="#{name}-', tag)
+    tag = tag.replace("url(#", f"url(#{name}-").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    return re.sub(r"#[0-9a-f]{6}\b", lambda colour: f"var({THEME[colour[0]]})" if colour[0] in THEME else colour[0], tag)
