@@ -16,7 +16,7 @@ from . import also
 FILE = "package.tar"
 BUILT = ("alloc/numa_alloc.so", "harness/run_cell", "bench/preflight", *(f"bench/{name}" for name in BENCHES))
 IF_BUILT = tuple(f"bench/{name}" for name in also.programs(also.SINGLES))
-FOLDERS = ("harness", "harness/numa_sweep", "harness/numa_report")
+PACKAGES = ("harness/numa_sweep", "harness/numa_report")
 MARK = "complete"  # the last file of the archive: where it is, all are
 
 
@@ -48,7 +48,10 @@ def described(name, mode, data):
 
 def sources(root):
     """The scripts: all of harness/ that a sweep uses."""
-    for folder in FOLDERS:
+    folders = ["harness"]
+    for package in PACKAGES:
+        folders += [os.path.relpath(folder, root) for folder, _, _ in os.walk(os.path.join(root, package))]
+    for folder in folders:
         for entry in os.scandir(os.path.join(root, folder)):
             if entry.is_file() and entry.name.endswith((".py", ".sh")):
                 yield f"{folder}/{entry.name}"

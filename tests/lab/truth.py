@@ -193,7 +193,7 @@ def judge_verdict(judge, topology, folder):
     words = [line for line in lines_of(f"{folder}/run/verdict.txt") if line.startswith("firmware")]
     disagreeing = sorted({source for line in words if line.startswith("firmware disagrees")
                           for source in ("SLIT", "HMAT") if source in line.split(" says ")[0]})
-    agreeing = any(line.startswith("firmware agrees") for line in words)
+    agreeing = any(line.startswith("firmware agrees") or "; SLIT agrees (" in line for line in words)
     liars = ["HMAT"] if topology.hmat and any(name.startswith("claimed") for name in topology.blocks) else []
     passed = agreeing and disagreeing == liars
     judge.say(passed, "the verdict says that "

@@ -39,29 +39,82 @@ def environment(slit=None, hmat=None, bandwidth=None, nearest=None, **more):
 def said(rows, described, word):
     """The lines that begin with the word."""
     words = verdict.lines(rows, described)
-    assert 1 <= len(words) <= 5 and all(line.isprintable() and len(line) < 500 for line in words), words
+    assert 1 <= len(words) <= 5 and all(line.isprintable() and len(line) < 600 for line in words), words
     return [line for line in words if line.startswith(word)]
 
 
 def test_the_worst_remote_cell_is_the_penalty():
     line, = said(cells([[2000, 3600], [3900, 2000]], [[64, 30], [32, 64]]), {}, "penalty")
-    assert "1.95× in latency, CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns" in line
-    assert "2.13× in bandwidth (read, 1 thread), CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s" in line
+    assert ("latency 1.88× typically, 1.95× at most (CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns); bandwidth "
+            "2.07× typically, 2.13× at most (read, 1 thread, CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s)"
+            ) in line
+    assert line.endswith("; to avoid it, keep a program's CPUs and memory together: alloc/numa_run --cpu-nodes 0 --policy "
+                         "local -- PROGRAM")
+
+
+def test_a_penalty_that_is_the_same_everywhere_is_said_once():
+    line, = said(cells(TWO), {}, "penalty")
+    assert line.startswith("penalty: latency 1.80× (CPUs of node 0 to memory of node 1: 3,614 ns, local 2,008 ns); to avoid")
+
+
+def test_a_penalty_within_the_intervals_is_none():
+    line, = said(cells([[100, 101], [100.5, 100]], spread=0.02), {}, "penalty")
+    assert line.startswith("penalty: latency none beyond the intervals, 1.01× at most (") and "to avoid it" not in line
+
+
+def test_memory_without_cpus_is_said_to_have_none_and_cannot_be_avoided():
+    described = {"topology": {"nodes": [{"id": 0, "cpus": "0-3"}, {"id": 2, "cpus": ""}]}}
+    line, = said(cells([[100, None, 250]]), described, "penalty")
+    assert line == ("penalty: latency 2.50× (CPUs of node 0 to memory of node 2, which has no CPUs: 251 ns, local 100 ns)")
+
+
+def test_a_penalty_of_cells_whose_place_is_not_known_says_so():
+    line, = said(cells(TWO, placement="unverified", placed_fraction=None), {}, "penalty")
+    assert "local 2,008 ns, unverified)" in line
 
 
 def test_latency_under_load_is_another_matter():
     rows = cells(TWO) + [{**row, "bench": "loaded", "metric": "loaded_latency", "penalty": 9.0} for row in cells(TWO)]
-    assert "1.80× in latency" in said(rows, {}, "penalty")[0]
+    assert "latency 1.80×" in said(rows, {}, "penalty")[0]
     assert "(2 of 2 pairs)" in said(rows, environment(SLIT), "firmware")[0]
 
 
 def test_a_penalty_over_a_noisy_cell_says_so():
     line, = said(cells(TWO, spread=0.1), {}, "penalty")
-    assert "(noisy)" in line
+    assert "local 2,400 ns, noisy)" in line
+
+
+def test_a_machine_with_one_memory_node_has_no_penalty_and_says_what_its_memory_costs():
+    assert said(cells([[100]], [[20]]), nodes(0), "penalty") == [
+        "penalty: one memory node here, nothing is remote; latency 100 ns; bandwidth (read, 1 thread) 20.1 GB/s"]
+
+
+def nodes(*with_memory, without=()):
+    return {"topology": {"nodes": [{"id": node, "cpus": str(node), "has_memory": node in with_memory}
+                                   for node in (*with_memory, *without)]}}
 
 
 def test_without_a_remote_cell_the_penalty_is_not_known():
-    assert "not known" in said(cells([[100]]), {}, "penalty")[0]
+    for described in ({}, nodes(0, 1)):
+        assert said(cells([[100]]), described, "penalty") == [
+            "penalty: not known; no remote cell was measured beside its local one"]
+
+
+def test_a_penalty_that_is_not_known_says_what_became_of_the_remote_cells():
+    rows = cells(TWO)
+    for row in rows:
+        if row["cpu_node"] != row["mem_node"]:
+            row.update(status="skipped", penalty=None, median=None)
+    assert said(rows, nodes(0, 1), "penalty")[0].endswith("beside its local one (2 skipped)")
+
+
+def test_cpus_without_memory_of_their_own_have_nothing_to_compare_with():
+    line, = said(cells([[], [100, None, 180]]), nodes(0, 2, without=[1]), "penalty")
+    assert line == "penalty: not known; the CPUs of node 1 have no memory of their own to compare with"
+    line, = said(cells([[], [100, None, 180]]), nodes(0, 2, without=[1]), "no memory")
+    assert line == ("no memory: node 1 has CPUs and no memory of its own; those of node 1 are nearest to memory of node 0, "
+                    "100 ns against 181 ns of node 2")
+    assert not said(cells([[], [100, None, 101]]), nodes(0, 2, without=[1]), "no memory")
 
 
 def test_firmware_that_ranks_as_measured_is_said_with_its_figures():
@@ -76,11 +129,17 @@ def test_a_coarse_slit_is_not_a_disagreement():
 
 
 def test_an_hmat_that_says_the_opposite_disagrees_and_the_slit_still_agrees():
-    wrong, right = said(cells(TWO, [[64, 32], [32, 64]]),
-                        environment(SLIT, LIAR, [[32000, 64000], [64000, 32000]]), "firmware")
-    assert wrong.startswith("firmware disagrees: HMAT says that from CPUs of node 0 memory of node 1 is ")
-    assert "the opposite in 2 of 2 latency pairs, 2 of 2 bandwidth pairs" in wrong
-    assert right.startswith("firmware agrees: SLIT ranks")
+    line, = said(cells(TWO, [[64, 32], [32, 64]]),
+                 environment(SLIT, LIAR, [[32000, 64000], [64000, 32000]]), "firmware")
+    assert line.startswith("firmware disagrees: HMAT says that from CPUs of node 0 memory of node 1 is ")
+    assert line.endswith("the opposite in 2 of 2 latency pairs, 2 of 2 bandwidth pairs; SLIT agrees (2 of 2 pairs)")
+
+
+def test_of_two_wrong_sources_the_worse_is_told_and_the_other_named():
+    line, = said(cells([[100, 150, 300], [150, 100, 300]]),
+                 environment([[10, 21, 15], [21, 10, 15]], [[150, 100, 300], [100, 150, 300]]), "firmware")
+    assert line.startswith("firmware disagrees: SLIT says that from CPUs of node 0 memory of node 2 is nearer than of node 1")
+    assert line.endswith("; HMAT disagrees, too")
 
 
 def test_the_worst_pair_is_named_with_claimed_and_measured_figures():
@@ -182,16 +241,28 @@ def test_balancing_with_pages_gone_astray_warns():
 def test_five_lines_at_most_when_everything_is_wrong():
     rows = cells(TWO, policy="none")
     rows[0].update(placed_fraction=0.5)
-    words = verdict.lines(rows, environment(LIAR, LIAR, numa_balancing=1))
-    assert [line.replace(":", "").split()[0] for line in words] == [
-        "penalty", "firmware", "firmware", "misplaced", "NUMA"]
+    rows[1].update(status="failed", reason="it was killed")
+    moved = [sample(value=value, round=number) for number, value in enumerate((100, 110, 120), start=1)]
+    words = verdict.all_lines(rows, environment(LIAR, LIAR, numa_balancing=1), moved)
+    assert [line.partition(":")[0] for line in words] == [
+        "penalty", "failed", "misplaced", "NUMA balancing", "drift", "firmware disagrees"]
+    assert verdict.lines(rows, environment(LIAR, LIAR, numa_balancing=1), moved) == words[:5]
+
+
+def test_failed_cells_are_counted_with_the_first_reasons():
+    rows = cells([[100, 180, 180], [180, 100, 180]])
+    for number, reason in ((1, "it was killed"), (2, "it was killed"), (3, "no memory"), (5, "gone")):
+        rows[number].update(status="failed", reason=reason)
+    line, = said(rows, {}, "failed")
+    assert line == ("failed: 4 of 6 cells in some round: latency.random.cpu0.node1 and 1 other like it (it was killed), "
+                    "latency.random.cpu4.node0 (no memory), 1 more; to try them again: harness/run_matrix.sh --resume FOLDER")
 
 
 def test_the_words_are_kept_beside_the_data(tmp_path):
     folder = write_run(tmp_path / "run", machine([0, 1], [0, 1]), environment(SLIT))
     words = runs.judge(str(folder), runs.matrix_of(str(folder)))
     assert (folder / "verdict.txt").read_text(encoding="utf-8").splitlines() == words
-    assert words[0].startswith("penalty: at most 1.85×") and words[1].startswith("firmware agrees")
+    assert words[0].startswith("penalty: latency 1.85×") and words[1].startswith("firmware agrees")
 
 
 def test_the_file_and_the_memory_give_the_same_words(tmp_path):

@@ -1,0 +1,56 @@
+"""A run in five lines of words at most, each with its figures: what remote memory costs, what to be wary of, what to try.
+
+The order in which they come, and in which they are left out where there are more than five:
+
+1. penalty, always: the question that a sweep asks.
+2. What makes the figures untrustworthy: failed, misplaced, NUMA balancing, drift. What the others say is said of figures
+   that these say may be of something else. Noise is not among them: every claim is beyond the intervals anyway.
+3. What the sweep was told to compare: policy, allocator, pages.
+4. What is wrong with the machine, the most local first: worst link and outliers (some cells), imbalance (two directions),
+   firmware that disagrees (an order of nodes), no memory (where the CPUs of a node without any find theirs).
+5. What could be better without a fault: THP.
+6. What is well: firmware that agrees.
+
+docs/VERDICT.md says what each takes to be said, and what to do about it.
+"""
+
+import os
+
+from ..errors import whole_file
+from .choices import choice_lines
+from .firmware_claims import firmware_lines, without_memory_lines
+from .kernel import balancing_lines, huge_page_lines
+from .links import imbalance_lines, link_lines
+from .outliers import outliers, outlier_words
+from .penalty import penalty_line
+from .trust import drift_lines, failed_lines, misplaced_lines, placed_fraction
+
+__all__ = ["FILE", "MOST_LINES", "all_lines", "drift_lines", "lines", "outlier_words", "outliers", "placed_fraction", "save"]
+
+FILE = "verdict.txt"
+MOST_LINES = 5
+
+
+def lines(rows, environment, sentinels=()):
+    """The five most useful of all_lines, of the same arguments."""
+    return all_lines(rows, environment, sentinels)[:MOST_LINES]
+
+
+def all_lines(rows, environment, sentinels=(), found=None):
+    """Everything there is to say, the most useful first.
+
+    rows: of matrix.csv; environment: of environment.json; sentinels: the rows of sentinel.csv; found: outliers(rows,
+    environment), where the caller has them already.
+    """
+    found = outliers(rows, environment) if found is None else found
+    disagreeing, agreeing = firmware_lines(rows, environment)
+    return [penalty_line(rows, environment), *failed_lines(rows), *misplaced_lines(rows),
+            *balancing_lines(rows, environment), *drift_lines(sentinels), *choice_lines(rows),
+            *link_lines(rows, found), *imbalance_lines(rows, found), *disagreeing,
+            *without_memory_lines(rows), *huge_page_lines(rows, environment), *agreeing]
+
+
+def save(folder, words):
+    """Writes the lines to the folder's verdict.txt, whole or not at all."""
+    with whole_file(os.path.join(folder, FILE), "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in words)

@@ -1,0 +1,128 @@
+"""worst link, outliers, imbalance: pairs of nodes that are slower than others, or slower in one direction than in the other.
+
+A cell that does not fit its kind (outliers.py) is an outlier; where the other direction of the same two nodes does not
+either, both are a link. All cells of one memory node, or of one node's CPUs, are said at once. Directions differ when
+their medians do by over 10 % and their intervals do not meet; those of outliers are not said twice.
+"""
+
+from statistics import median
+
+from .. import layout
+from ..schema import HIGHER
+from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, is_remote, key_of, nodes_words,
+                    path_words, quantity_words, usable, value_words)
+from .outliers import outlier_words
+
+
+def link_lines(rows, found):
+    """found: outliers.outliers(). A line for the worst link and one for the outliers that are of no link."""
+    links, single = {}, []
+    of_cells = {key_of(outlier.row, "host", "bench", "metric", "cpu_node", "mem_node") for outlier in found}
+    for outlier in found:
+        row = outlier.row
+        back = key_of(row, "host", "bench", "metric", "mem_node", "cpu_node")
+        if is_remote(row) and back in of_cells:
+            links.setdefault((row["host"], frozenset((row["cpu_node"], row["mem_node"]))), []).append(outlier)
+        else:
+            single.append(outlier)
+    whole = whole_nodes(rows, found)
+    if whole:  # then its links are no matter of their own
+        single, links = found, {}
+    lines = []
+    if links:
+        lines.append(link_line(list(links.values()), rows))
+    if single:
+        lines.append(outlier_line(single, whole, rows))
+    return lines
+
+
+def link_line(links, rows):
+    worst = links[0]  # as they were found: the farthest first
+    first = worst[0]
+    back = next((other for other in worst if other.row["cpu_node"] == first.row["mem_node"]
+                 and other.row["metric"] == first.row["metric"]), first)
+    nodes = nodes_words((first.row["cpu_node"], first.row["mem_node"]))
+    rest = f"; {layout.counted(len(links) - 1, 'more link')} like it" if len(links) > 1 else ""
+    return (f"worst link: {nodes}, both ways, {quantity_words(first.row, rows)}: {value_words(first.row)} and "
+            f"{value_words(back.row)}, where the median of the {first.cells} cells of their kind is "
+            f"{layout.quantity_words(first.median, first.row['unit'])}{also_in(worst)}{rest}; {look_again(worst)}")
+
+
+def whole_nodes(rows, found):
+    """{what it is of: its outliers} where nearly all cells of a memory node, or of a node's CPUs, are outliers."""
+    ids = {id(outlier.row) for outlier in found}
+    whole = {}
+    for name, words in (("mem_node", "memory of node {}, from every node's CPUs"),
+                        ("cpu_node", "CPUs of node {}, to every node's memory")):
+        for cells in grouped(filter(is_bound, usable(rows)), *WHOLE, name).values():
+            if len(cells) >= 3 and all(id(row) in ids for row in cells):
+                of_node = [outlier for outlier in found if any(outlier.row is row for row in cells)]
+                whole.setdefault((cells[0]["host"], words.format(cells[0][name])), []).extend(of_node)
+    return whole
+
+
+def outlier_line(single, whole, rows):
+    places = {}
+    for outlier in single:
+        row = outlier.row
+        words = next((words for (_, words), of_node in whole.items() if any(outlier is other for other in of_node)),
+                     path_words(row))
+        places.setdefault((row["host"], words), []).append(outlier)
+    told = []
+    for (_, words), of_place in list(places.items())[:MOST_NAMES]:
+        worst = of_place[0]
+        told.append(f"{words}, {quantity_words(worst.row, rows)} {outlier_words(worst)}{also_in(of_place)}")
+    told += and_more(len(places) - MOST_NAMES)
+    return f"outliers: {'; '.join(told)}; {look_again(single)}"
+
+
+def also_in(of_place):
+    """` (also in 5 other tables)`: outliers of one place in other matrices than the first one's."""
+    tables = {key_of(outlier.row, *WHOLE) for outlier in of_place}
+    return f" (also in {layout.counted(len(tables) - 1, 'other table')})" if len(tables) > 1 else ""
+
+
+def look_again(found):
+    cpu_nodes, mem_nodes = ({outlier.row[name] for outlier in found} for name in ("cpu_node", "mem_node"))
+    return (f"measure again: --cpu-nodes {','.join(map(str, sorted(cpu_nodes)))} --mem-nodes "
+            f"{','.join(map(str, sorted(mem_nodes)))} --rounds 10")
+
+
+def imbalance_lines(rows, found):
+    """The pair of nodes whose two directions differ most, and how many pairs do."""
+    odd = {key_of(outlier.row, "host", "cpu_node", "mem_node") for outlier in found}
+    differing, pairs = [], set()
+    for cells in grouped(filter(is_bound, usable(rows)), *WHOLE).values():
+        directions = grouped(filter(is_remote, cells), "host", "cpu_node", "mem_node")
+        for (host, i, j), there in directions.items():
+            back = directions.get((host, j, i))
+            if i > j or not back or odd & {(host, i, j), (host, j, i)}:
+                continue
+            pairs.add((host, i, j))
+            factor = factor_between(there, back)
+            if factor > DIFFERENT:
+                differing.append((factor, there, back))
+    if not differing:
+        return []
+    factor, there, back = max(differing, key=lambda item: item[0])
+    return [imbalance_line(factor, there, back, rows, len({key_of(there[0], "host", "cpu_node", "mem_node")
+                                                           for _, there, _ in differing}), len(pairs))]
+
+
+def factor_between(there, back):
+    """How many times the median of one direction's cells (one a CPU) is the other's; 1 where intervals meet."""
+    a, b = (median(row["median"] for row in cells) for cells in (there, back))
+    (low, high) = (there, back) if a < b else (back, there)
+    apart = max(row["ci_high"] for row in low) < min(row["ci_low"] for row in high)
+    return max(a, b) / min(a, b) if apart else 1
+
+
+def imbalance_line(factor, there, back, rows, differing, pairs):
+    faster, slower = there[0], back[0]
+    if (median(row["median"] for row in there) > median(row["median"] for row in back)) != (faster["better"] == HIGHER):
+        faster, slower = slower, faster
+    figures = [layout.quantity_words(median(row["median"] for row in cells), faster["unit"]) for cells in
+               ((there, back) if faster is there[0] else (back, there))]
+    return (f"imbalance: {quantity_words(faster, rows)} is {figures[0]} from {path_words(faster)}, {figures[1]} the other way "
+            f"({layout.penalty_words(factor)}); directions differ by over 10 % in {differing} of "
+            f"{layout.counted(pairs, 'pair')} of nodes; where memory has to be remote, the better one is the one to use")

@@ -1,0 +1,113 @@
+"""Cells that are slower than others of their kind.
+
+Kinds: cells of one matrix (all but CPUs and memory in common) that are local, remote, or of memory without CPUs (CXL, HBM),
+and of equal SLIT distance. Distances with few cells are put together with the next farther ones until there are 8, so that
+two bad cells of four cannot pass for what is usual; without a SLIT a kind has one distance.
+
+A kind may have several levels (the neighbours and the far corners of a ring whose firmware gives one distance to both), so a
+cell fits when a fifth of its kind, at least 2 cells, is near its value, wherever that is: its distance to the k-th nearest
+value (Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining outliers from large data sets", 2000) on a scale of
+logarithms. It does not fit when that distance is over 15 %, and over 12 times the kind's median of such distances, which
+is about 4 standard deviations of values with normal noise; and when its whole interval is worse than the kind's median.
+In a kind of several distances that also has to hold of the values divided by their distances: what the SLIT explains is no
+outlier. Only slower cells are named; a faster one costs nobody anything.
+"""
+
+import math
+from collections import namedtuple
+from statistics import median
+
+from .. import layout
+from ..schema import HIGHER
+from .cells import WHOLE, figures_of, grouped, is_bound, is_remote, known, nodes_without_cpus, usable, value_words
+
+FEWEST_CELLS = 4  # of a kind that can be judged
+MERGED_BELOW = 8
+SHARE, LEAST_NEIGHBOURS = 0.2, 2
+APART = math.log(1.15)
+APART_OF_MEDIAN = 12
+
+# A row that does not fit, how many cells its kind has, and their median.
+Outlier = namedtuple("Outlier", "row cells median")
+
+
+def outliers(rows, environment):
+    """[Outlier] of the rows of matrix.csv, the farthest from its kind first."""
+    distances = figures_of(known(environment.get("topology")).get("distances"))
+    no_cpus = nodes_without_cpus(environment)
+    found = []
+    for cells in grouped(filter(is_bound, usable(rows)), *WHOLE).values():
+        for kind in kinds(cells, distances, no_cpus):
+            if len(kind) >= FEWEST_CELLS:
+                middle = median(row["median"] for row, _ in kind)
+                found += [Outlier(row, len(kind), middle) for row in misfits(kind)]
+    return sorted(found, key=lambda outlier: -abs(math.log(outlier.row["median"] / outlier.median)))
+
+
+def outlier_words(outlier):
+    """`27.9 GB/s; the median of the 14 cells of its kind is 95.1 GB/s`: what a page or a picture says of the cell."""
+    return (f"{value_words(outlier.row)}; the median of the {outlier.cells} cells of its kind is "
+            f"{layout.quantity_words(outlier.median, outlier.row['unit'])}")
+
+
+def kinds(cells, distances, no_cpus):
+    """Lists of (row, distance): the cells of each kind."""
+    found = {}
+    for row in cells:
+        kind = "local" if not is_remote(row) else "no CPUs" if row["mem_node"] in no_cpus else "remote"
+        distance = distances.get((row["cpu_node"], row["mem_node"]), 10)
+        found.setdefault(kind, {}).setdefault(distance, []).append((row, distance))
+    for of_distances in found.values():
+        merged = []
+        for _, of_distance in sorted(of_distances.items()):
+            if merged and len(merged[-1]) < MERGED_BELOW:
+                merged[-1] += of_distance
+            else:
+                merged.append(of_distance)
+        if len(merged) > 1 and len(merged[-1]) < MERGED_BELOW:
+            merged[-2] += merged.pop()
+        yield from merged
+
+
+def misfits(kind):
+    """The rows that do not fit with the others."""
+    found = far_from_others([(badness(row, row["median"]), badness(row, best_end(row)), row) for row, _ in kind])
+    if len({distance for _, distance in kind}) > 1:
+        by_distance = far_from_others([(badness(row, row["median"]) - math.log(distance),
+                                        badness(row, best_end(row)) - math.log(distance), row) for row, distance in kind])
+        found = [row for row in found if any(row is other for other in by_distance)]
+    return found
+
+
+def badness(row, value):
+    """The value's logarithm, larger for a worse one."""
+    return -math.log(value) if row["better"] == HIGHER else math.log(value)
+
+
+def best_end(row):
+    """The better end of the row's interval; some bootstrap's may reach to 0."""
+    end = row["ci_high"] if row["better"] == HIGHER else row["ci_low"]
+    return end if end > 0 else 1e-9 * row["median"]
+
+
+def far_from_others(points):
+    """points: (position, the better end of its interval, row)."""
+    points = sorted(points, key=lambda point: point[0])
+    places = [position for position, _, _ in points]
+    neighbours = max(LEAST_NEIGHBOURS, math.ceil(SHARE * (len(points) - 1)))
+    reaches = [reach(places, at, neighbours) for at in range(len(places))]
+    limit, middle = max(APART, APART_OF_MEDIAN * median(reaches)), median(places)
+    return [row for (_, end, row), distance in zip(points, reaches) if distance > limit and end > middle]
+
+
+def reach(places, at, neighbours):
+    """How far from places[at], in the sorted list, the farthest of its so many nearest neighbours is."""
+    low, high = max(0, at - neighbours), min(at, len(places) - 1 - neighbours)
+    while low < high:  # the first window whose lower end is not farther than its upper one
+        first = (low + high) // 2
+        if places[at] - places[first] > places[first + neighbours] - places[at]:
+            low = first + 1
+        else:
+            high = first
+    return min(max(places[at] - places[first], places[first + neighbours] - places[at])
+               for first in range(max(low - 1, 0, at - neighbours), low + 1))
