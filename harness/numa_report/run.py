@@ -24,10 +24,16 @@ class Run:
         self.name = os.path.basename(os.path.abspath(folder))
         self.environment = environment.load(folder)
         self.rows, self.singles = runs.read(folder)  # of matrix.csv; {picture of singles.PICTURES: samples}
+        agreement.refuse_other_places(os.path.join(folder, "matrix.csv"), self.rows, self.environment)
         for name in singles.PICTURES:
             path = os.path.join(folder, f"{name}.csv")
             if os.path.exists(path):
                 self.singles[name] = singles.read_one(path, name)
+                agreement.refuse_other_places(path, self.singles[name], self.environment)
+
+        self.outliers = verdict.outliers(self.rows, self.environment)
+        for outlier in self.outliers:  # a mark beside the status, for page and pictures
+            outlier.row["outlier"] = verdict.outlier_words(outlier)
 
     @cached_property
     def sentinels(self):
@@ -52,10 +58,19 @@ class Run:
             agreement.refuse_disagreement(self.folder, self.rows, found, described)
         return found
 
-    @cached_property
+    @property
     def words(self):
-        """The lines of the verdict; none where nothing of the matrix was measured."""
-        return verdict.lines(self.rows, self.environment, self.sentinels) if self.rows else []
+        """The verdict, five lines at most; none where nothing of the matrix was measured."""
+        return self.all_words[:verdict.MOST_LINES]
+
+    @property
+    def more_words(self):
+        """What else there is to say, which the verdict has no room for."""
+        return self.all_words[verdict.MOST_LINES:]
+
+    @cached_property
+    def all_words(self):
+        return verdict.all_lines(self.rows, self.environment, self.sentinels, self.outliers) if self.rows else []
 
 
 def read_values(path):

@@ -57,11 +57,33 @@ def test_disturbed_samples_are_left_out_as_in_the_summary(tmp_path):
 ], ids=["samples cut at a line", "matrix cut at a line", "another median", "another sample", "another CPU",
         "columns of samples swapped", "columns of the matrix swapped"])
 def test_what_reads_well_and_is_wrong_is_refused(run_folder, damage, words):
-    (run_folder / "plan.csv").touch()
+    (run_folder / "environment.json").unlink()
     damage(run_folder)
     with pytest.raises(DataError) as caught:
         read_all(run_folder)
     assert words in str(caught.value) and "matrix.csv" in str(caught.value) and "again" in str(caught.value)
+
+
+@pytest.mark.parametrize("column, value, words", [
+    ("cpu", "9", "column cpu: 9 is no CPU of node 0"), ("cpu_node", "7", "column cpu_node: 7 is no node"),
+    ("mem_node", "7", "column mem_node: 7 is no node"),
+])
+def test_places_that_the_machine_lacks_are_refused(run_folder, column, value, words):
+    (run_folder / "samples.csv").unlink()
+    if column == "mem_node":
+        set_field(run_folder / "matrix.csv", 2, "policy", "local")
+    set_field(run_folder / "matrix.csv", 2, column, value)
+    with pytest.raises(DataError) as caught:
+        Run(str(run_folder))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("column, value", [("ci_low", "99"), ("ci_high", "12"), ("penalty", "1.5"), ("penalty", "")])
+def test_an_interval_beside_its_median_or_another_penalty_is_refused(run_folder, column, value):
+    set_field(run_folder / "matrix.csv", 2, column, value)
+    with pytest.raises(DataError) as caught:
+        read_all(run_folder)
+    assert f"column {column}: " in str(caught.value)
 
 
 def test_the_way_out_is_one(run_folder):

@@ -122,8 +122,8 @@ def test_a_sweep_that_has_not_ended_is_one_line_with_the_way_on(tmp_path, there)
 def test_a_sweep_that_is_resumed_is_drawn_as_it_ended_before(tmp_path):
     folder = write_run(tmp_path / "run", latency())
     runs.matrix_of(str(folder))
-    for name in ("plan.csv", "UNFINISHED"):
-        (folder / name).write_text("")
+    plan.write(str(folder), [job()])
+    (folder / "UNFINISHED").write_text("")
     assert plot(folder).returncode == 0 and (folder / "latency.png").exists()
 
 

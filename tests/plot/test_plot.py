@@ -156,10 +156,9 @@ def test_columns_may_be_added_and_moved(run_folder):
     assert "1.85×" in words(draw(run_folder), "latency")
 
 
-def test_a_damaged_environment_costs_only_a_line_of_the_title(run_folder):
-    for content in ("{", "[]", json.dumps({"topology": 3, "options": []})):
-        (run_folder / "environment.json").write_text(content, encoding="utf-8")
-        assert "Memory latency (ns) on testhost" in words(draw(run_folder), "latency")
+def test_an_environment_of_odd_things_costs_only_a_line_of_the_title(run_folder):
+    (run_folder / "environment.json").write_text(json.dumps({"topology": 3, "options": []}), encoding="utf-8")
+    assert "Memory latency (ns) on testhost" in words(draw(run_folder), "latency")
 
 
 def test_a_folder_of_runs_draws_every_run_in_it(tmp_path):
