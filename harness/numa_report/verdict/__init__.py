@@ -21,7 +21,7 @@ from .choices import choice_lines
 from .firmware_claims import firmware_lines, without_memory_lines
 from .kernel import balancing_lines, huge_page_lines
 from .links import imbalance_lines, link_lines
-from .outliers import outliers, outlier_words
+from .outlier_cells import outliers, outlier_words
 from .penalty import penalty_line
 from .trust import drift_lines, failed_lines, misplaced_lines, placed_fraction
 

@@ -1,6 +1,6 @@
 """worst link, outliers, imbalance: pairs of nodes that are slower than others, or slower in one direction than in the other.
 
-A cell that does not fit its kind (outliers.py) is an outlier; where the other direction of the same two nodes does not
+A cell that does not fit its kind (outlier_cells.py) is an outlier; where the other direction of the same two nodes does not
 either, both are a link. All cells of one memory node, or of one node's CPUs, are said at once. Directions differ when
 their medians do by over 10 % and their intervals do not meet; those of outliers are not said twice.
 """
@@ -11,11 +11,11 @@ from .. import layout
 from ..schema import HIGHER
 from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, is_remote, key_of, nodes_words,
                     path_words, quantity_words, usable, value_words)
-from .outliers import outlier_words
+from .outlier_cells import outlier_words
 
 
 def link_lines(rows, found):
-    """found: outliers.outliers(). A line for the worst link and one for the outliers that are of no link."""
+    """found: outlier_cells.outliers(). A line for the worst link and one for the outliers that are of no link."""
     links, single = {}, []
     of_cells = {key_of(outlier.row, "host", "bench", "metric", "cpu_node", "mem_node") for outlier in found}
     for outlier in found:

@@ -7,7 +7,7 @@ two bad cells of four cannot pass for what is usual; without a SLIT a kind has o
 A kind may have several levels (the neighbours and the far corners of a ring whose firmware gives one distance to both), so a
 cell fits when a fifth of its kind, at least 2 cells, is near its value, wherever that is: its distance to the k-th nearest
 value (Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining outliers from large data sets", 2000) on a scale of
-logarithms. It does not fit when that distance is over 15 %, and over 12 times the kind's median of such distances, which
+logarithms. It does not fit when that distance is over 15 %, and over 10 times the kind's median of such distances, which
 is about 4 standard deviations of values with normal noise; and when its whole interval is worse than the kind's median.
 In a kind of several distances that also has to hold of the values divided by their distances: what the SLIT explains is no
 outlier. Only slower cells are named; a faster one costs nobody anything.
@@ -25,7 +25,7 @@ FEWEST_CELLS = 4  # of a kind that can be judged
 MERGED_BELOW = 8
 SHARE, LEAST_NEIGHBOURS = 0.2, 2
 APART = math.log(1.15)
-APART_OF_MEDIAN = 12
+APART_OF_MEDIAN = 10
 
 # A row that does not fit, how many cells its kind has, and their median.
 Outlier = namedtuple("Outlier", "row cells median")
@@ -65,18 +65,19 @@ def kinds(cells, distances, no_cpus):
             else:
                 merged.append(of_distance)
         if len(merged) > 1 and len(merged[-1]) < MERGED_BELOW:
-            merged[-2] += merged.pop()
+            last = merged.pop()
+            merged[-1] += last
         yield from merged
 
 
 def misfits(kind):
     """The rows that do not fit with the others."""
-    found = far_from_others([(badness(row, row["median"]), badness(row, best_end(row)), row) for row, _ in kind])
-    if len({distance for _, distance in kind}) > 1:
-        by_distance = far_from_others([(badness(row, row["median"]) - math.log(distance),
-                                        badness(row, best_end(row)) - math.log(distance), row) for row, distance in kind])
-        found = [row for row in found if any(row is other for other in by_distance)]
-    return found
+    values = [badness(row, row["median"]) for row, _ in kind]
+    reaches, middle = reaches_of(values), median(values)
+    limit = max(APART, APART_OF_MEDIAN * median(reaches))
+    by_distance = reaches_of([value - math.log(distance) for value, (_, distance) in zip(values, kind)])
+    return [row for (row, _), reach, explained in zip(kind, reaches, by_distance)
+            if reach > limit and explained > APART and badness(row, best_end(row)) > middle]
 
 
 def badness(row, value):
@@ -90,24 +91,26 @@ def best_end(row):
     return end if end > 0 else 1e-9 * row["median"]
 
 
-def far_from_others(points):
-    """points: (position, the better end of its interval, row)."""
-    points = sorted(points, key=lambda point: point[0])
-    places = [position for position, _, _ in points]
-    neighbours = max(LEAST_NEIGHBOURS, math.ceil(SHARE * (len(points) - 1)))
-    reaches = [reach(places, at, neighbours) for at in range(len(places))]
-    limit, middle = max(APART, APART_OF_MEDIAN * median(reaches)), median(places)
-    return [row for (_, end, row), distance in zip(points, reaches) if distance > limit and end > middle]
+def reaches_of(values):
+    """Of each value: how far from it the farthest of its k nearest others is."""
+    neighbours = max(LEAST_NEIGHBOURS, math.ceil(SHARE * (len(values) - 1)))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    places = [values[number] for number in order]
+    found = [0.0] * len(values)
+    for at, number in enumerate(order):
+        found[number] = reach(places, at, neighbours)
+    return found
 
 
 def reach(places, at, neighbours):
-    """How far from places[at], in the sorted list, the farthest of its so many nearest neighbours is."""
-    low, high = max(0, at - neighbours), min(at, len(places) - 1 - neighbours)
-    while low < high:  # the first window whose lower end is not farther than its upper one
-        first = (low + high) // 2
-        if places[at] - places[first] > places[first + neighbours] - places[at]:
-            low = first + 1
+    """places is sorted: the nearest others of places[at] are those of a window around it."""
+    first = max(0, at - neighbours)
+    low, high = first, min(at, len(places) - 1 - neighbours)
+    while low < high:  # to the first window whose lower end is not farther than its upper one
+        start = (low + high) // 2
+        if places[at] - places[start] > places[start + neighbours] - places[at]:
+            low = start + 1
         else:
-            high = first
-    return min(max(places[at] - places[first], places[first + neighbours] - places[at])
-               for first in range(max(low - 1, 0, at - neighbours), low + 1))
+            high = start
+    return min(max(places[at] - places[start], places[start + neighbours] - places[at])
+               for start in range(max(first, low - 1), low + 1))
