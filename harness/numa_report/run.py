@@ -30,7 +30,6 @@ class Run:
             if os.path.exists(path):
                 self.singles[name] = singles.read_one(path, name)
                 agreement.refuse_other_places(path, self.singles[name], self.environment)
-
         self.outliers = verdict.outliers(self.rows, self.environment)
         for outlier in self.outliers:  # a mark beside the status, for page and pictures
             outlier.row["outlier"] = verdict.outlier_words(outlier)
