@@ -41,7 +41,7 @@ NO_VALUE_COLOUR = "#d9d9d9"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 TITLE_PT, LABEL_PT = 11, 9
 
-HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----"}
+HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----", "outlier": "oo"}
 MARKS = {mark: (HATCHES[mark], meaning) for mark, meaning in layout.MARKS.items()}  # mark: (hatch, the legend's words)
 
 

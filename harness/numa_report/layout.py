@@ -9,6 +9,7 @@ MARKS = {
     "failed": "failed: the benchmark failed or timed out",
     "skipped": "skipped: cannot be used by this process",
     "unverified": "unverified: the kernel did not say where the pages are",
+    "outlier": "outlier: worse than the other cells of its kind",
 }
 APART = ("host", *CONDITIONS)  # what cells of one row and column may differ in
 
@@ -115,6 +116,8 @@ def marks(row):
     words = [] if row["status"] == "ok" else [row["status"]]
     if row["placement"] == "unverified":
         words.append("unverified")
+    if row.get("outlier"):
+        words.append("outlier")
     return words
 
 

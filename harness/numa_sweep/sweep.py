@@ -400,15 +400,24 @@ def finish(folder, options, results):
     report_failures(rows, counts)
     print(f"data: {folder}/matrix.csv, samples.csv, verdict.txt, environment.json", file=out)
     if options.no_pictures:
-        print(f"pictures: harness/plot.py {shlex.quote(folder)}", file=out)
+        print(f"pictures and page: harness/plot.py {shlex.quote(folder)}", file=out)
     elif any(row["median"] is not None for row in rows):
-        for path in runs.plot(folder, rows):
+        for path in report_on(folder):
             if path.endswith(".png"):
                 print(f"picture: {path} (and .svg)", file=out)
+            elif path.endswith(".html"):
+                print(f"page: {path}", file=out)
     os.unlink(os.path.join(folder, runs.UNFINISHED))
     status = 1 if counts["failed"] or counts["misplaced"] else 0
     progress.event("finished", folder=folder, status=status, verdict=words, **counts)
     return status
+
+
+def report_on(folder):
+    """Draws the pictures and writes the page; returns the paths."""
+    from numa_report import report, run  # what they draw with takes seconds to import: only where it is wanted
+
+    return report.write(run.Run(folder))[1]
 
 
 def report_failures(rows, counts):
@@ -429,3 +438,5 @@ def remove_pictures(folder, rows):
         for ending in ("png", "svg"):
             with suppress(OSError):
                 os.unlink(os.path.join(folder, f"{name}.{ending}"))
+    with suppress(OSError):
+        os.unlink(os.path.join(folder, "report.html"))

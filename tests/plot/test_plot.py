@@ -32,8 +32,8 @@ def draw(folder):
 def test_a_run_gives_png_and_svg_of_both_benches(run_folder):
     done = plot(run_folder)
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.splitlines()[-4:] == [f"{run_folder}/{name}.{ending}" for name in ("latency", "bandwidth")
-                                             for ending in ("png", "svg")]
+    assert done.stdout.splitlines()[-5:] == [f"{run_folder}/{name}" for name in (
+        "latency.png", "latency.svg", "bandwidth.png", "bandwidth.svg", "report.html")]
     for name in ("latency", "bandwidth"):
         assert (run_folder / f"{name}.png").read_bytes().startswith(PNG_MAGIC)
 

@@ -6,7 +6,7 @@ from . import commands
 MOST_SAMPLES = 600  # drawn of one cell; the figures beside them are of all
 
 # The columns of the data's `cells`; words are numbers in `strings`, and so are a command's.
-FIELDS = ("quantity", "cell", "conditions", "placement", "status", "reason", "median", "low", "high", "count", "mad",
+FIELDS = ("quantity", "cell", "conditions", "placement", "status", "reason", "outlier", "median", "low", "high", "count", "mad",
           "outliers", "rounds", "disturbed", "left_out", "command", "script")
 
 
@@ -46,9 +46,9 @@ def cell(row, quantity, scale, samples, command, strings):
     median, low, high, mad = (None if value is None else short(value / scale) for value in
                               (row["median"], row["ci_low"], row["ci_high"], number_of(row.get("mad"))))
     outliers = number_of(row.get("outliers"))
-    return [quantity, layout.shortened(row["cell"], 200), strings.number(conditions_words(row)),
-            strings.number(placement_words(row)), strings.number(row["status"]),
-            strings.number(layout.shortened(row.get("reason") or "", 1000)), median, low, high, row["samples"], mad,
+    said = (conditions_words(row), placement_words(row), row["status"], layout.shortened(row.get("reason") or "", 1000),
+            row.get("outlier") or "")
+    return [quantity, layout.shortened(row["cell"], 200), *map(strings.number, said), median, low, high, row["samples"], mad,
             None if outliers is None else int(outliers), rounds, disturbed, left_out,
             [strings.number(word) for word in words.split(" ")] if words else [], strings.number(script)]
 

@@ -39,7 +39,7 @@ def tables(environment):
     found += [matrix(f"Firmware's claim: {words} ({of})", source.get(name)) for name, words in CLAIMS.items()]
     found.append({"title": "Settings", "head": (), "rows": setting_rows(environment)})
     found.append({"title": "Options of the sweep", "head": (), "rows": [
-        (name.replace("_", "-"), words(value)) for name, value in known(environment.get("options")).items()
+        (name.replace("_", "-"), option_words_of(value)) for name, value in known(environment.get("options")).items()
         if value not in (None, False)]})
     found.append({"title": "Programs (SHA-256)", "head": (), "rows": [
         (words(name), words(digest)) for name, digest in known(environment.get("programs")).items()]})
@@ -78,6 +78,12 @@ def setting_rows(environment):
 def setting_words(name, value):
     if name in ("numa_balancing", "turbo", "zone_reclaim_mode") and type(value) is int:
         return f"{SWITCHES.get(value, 'on')} ({value})"
+    return words(value)
+
+
+def option_words_of(value):
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return words(shlex.join(value))
     return words(value)
 
 

@@ -20,7 +20,7 @@
     return element;
   };
   const figure = (value) => (value === null ? "not known" : Math.abs(value) >= 1e8 || (value && Math.abs(value) < 1e-3)
-    ? value.toExponential(2) : value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 1000 ? 6 : 3 }));
+    ? value.toExponential(2) : value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 1000 ? 6 : 4 }));
 
   const setUpTheme = () => {
     const box = document.getElementById("theme");
@@ -43,9 +43,12 @@
     const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
       "aria-label": `${values.length} samples in ${cell.rounds.length} rounds, from ${figure(Math.min(...values))} to ${figure(Math.max(...values))} ${unit}` });
     svg.append(make("text", { x: 4, y: 11 }, unit));
-    for (const tick of ticks(low, high)) {
+    const [step, marked] = ticks(low, high);
+    const digits = Math.min(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), 12);
+    for (const tick of marked) {
       svg.append(make("path", { class: "axis", d: `M${left} ${y(tick)}H${width - right}` }),
-        make("text", { x: left - 5, y: y(tick) + 4, "text-anchor": "end" }, figure(tick)));
+        make("text", { x: left - 5, y: y(tick) + 4, "text-anchor": "end" },
+          high < 1e7 ? tick.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }) : tick.toExponential(2)));
     }
     if (cell.low !== null && cell.high !== null) {
       svg.append(make("rect", { class: "interval", x: left, width: width - left - right, y: y(cell.high), height: Math.max(1, y(cell.low) - y(cell.high)) }));
@@ -78,7 +81,7 @@
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => (high - low) / size <= 5);
     const found = [];
     for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(Number(value.toPrecision(10)));
-    return found;
+    return [step, found];
   };
 
   const setUpDetails = () => {
@@ -97,7 +100,9 @@
       if (shown) { shown.classList.remove("shown"); shown.removeAttribute("aria-describedby"); }
       shown = td;
       td.classList.add("shown");
+      const box = td.getBoundingClientRect();
       panel.classList.remove("closed");
+      panel.classList.toggle("above", box.top + box.bottom > innerHeight); // where it comes from an edge: not over the cell
       document.documentElement.classList.add("details-open");
       if (td.dataset.c === undefined) {
         panel.replaceChildren(make("p", { class: "prompt" }, "This cell is not in the plan."));
@@ -116,7 +121,7 @@
         ["95 % interval", cell.low === null || cell.high === null ? "" : `${figure(cell.low)} to ${figure(cell.high)} ${unit}`],
         ["MAD", cell.mad === null ? "" : `${figure(cell.mad)} ${unit}`],
         ["samples", `${cell.count}${cell.rounds.length ? ` in ${cell.rounds.length} round${cell.rounds.length > 1 ? "s" : ""}` : ""}${cell.outliers ? `, ${cell.outliers} outlier${cell.outliers > 1 ? "s" : ""}` : cell.count ? ", no outliers" : ""}`],
-        ["status", status], ["placement", said(cell.placement)], ["where", said(cell.conditions)],
+        ["status", status], ["outlier", said(cell.outlier)], ["placement", said(cell.placement)], ["where", said(cell.conditions)],
       ]));
       const summary = make("p", { id: "summary", hidden: "" }, `${cell.count} samples; ${status}; ${said(cell.placement)}`);
       panel.append(summary);
@@ -150,7 +155,7 @@
       panel.classList.add("closed");
       document.documentElement.classList.remove("details-open");
       prompt();
-      if (back && cell && panel.contains(document.activeElement) | (document.activeElement === document.body)) cell.focus();
+      if (back && cell && (panel.contains(document.activeElement) || document.activeElement === document.body)) cell.focus();
     };
     const pin = (td) => { pinned = null; show(td); pinned = td; };
 

@@ -7,11 +7,9 @@ from urllib.parse import quote
 from .. import layout, pictures as drawing
 from . import details, heat, machine
 
-MOST_LETTERS = 1000
-
-# A kind of verdict that ends with one of these is bad or good news; the others are figures, neither good nor bad.
-BAD = ("disagrees", "misplaced", "drift", "outliers", "outlier", "numa balancing", "thp", "imbalance")
-FINE = ("agrees",)
+# The verdict's kinds that are bad news, and those that are good; the others say what is or what to choose.
+BAD = ("failed", "misplaced", "NUMA balancing", "drift", "outliers", "imbalance", "firmware disagrees", "no memory", "THP")
+FINE = ("firmware agrees",)
 
 FILES = {  # of a run's folder: what is in them
     "matrix.csv": "one row for each cell and metric: median, 95 % interval, status, penalty",
@@ -43,7 +41,7 @@ def of_run(run, pictures):
         "pictures": picture_views(pictures), "warnings": warnings, "quiet_checks": quiet_checks,
         "tables": machine.tables(run.environment), "files": files_of(run.folder, pictures),
         "again": [line for line in (machine.command_again(run.environment),
-                                    shlex.join(["harness/plot.py", run.folder])) if line],
+                                    shlex.join(["harness/plot.py", os.path.abspath(run.folder)])) if line],
         "data": details.of_run(run) if run.rows else None,
     }
 
@@ -70,8 +68,7 @@ def verdict_view(line):
     kind, colon, text = line.partition(": ")
     if not colon or len(kind) > 30:
         kind, text = "", line
-    lowered = kind.lower()
-    severity = "bad" if lowered.endswith(BAD) or lowered.startswith(BAD) else "fine" if lowered.endswith(FINE) else "plain"
+    severity = "bad" if kind in BAD else "fine" if kind in FINE else "figure"
     return {"kind": kind, "text": text, "severity": severity}
 
 
