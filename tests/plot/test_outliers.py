@@ -58,15 +58,6 @@ def test_the_two_odd_cells_of_a_xeon_6_are_found_and_no_others(slit, noise):
         assert places(verdict.outliers(matrix(6, with_odd_cells, noise, random.Random(seed)), distances(slit))) == set(ODD)
 
 
-def test_the_odd_cells_are_named_with_their_values_the_worst_first():
-    rows = matrix(6, with_odd_cells)
-    line, = [line for line in verdict.lines(rows, distances(SNC3)) if line.startswith("outliers")]
-    assert line == (
-        "outliers: CPUs of node 2 to memory of node 4, bandwidth (read, 1 thread) 27.9 GB/s; the median of the 14 cells of its "
-        "kind is 95.0 GB/s; CPUs of node 5 to memory of node 1, bandwidth (read, 1 thread) 44.9 GB/s; the median of the 14 "
-        "cells of its kind is 95.0 GB/s; measure again: --cpu-nodes 2,5 --mem-nodes 1,4 --rounds 10")
-
-
 # Of nodes, their bandwidths and the SLIT, if there is one. None has an odd cell, but kinds with several levels.
 ORDINARY = {
     "8 alike": (8, lambda i, j: 100 if i == j else 50, slit_of(8, lambda i, j: 21)),

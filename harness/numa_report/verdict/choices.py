@@ -8,13 +8,13 @@ meet. A choice is named when it is among the best in each comparison, or else in
 from collections import Counter, namedtuple
 
 from .. import layout
-from ..schema import CONDITIONS
+from ..schema import CONDITIONS, PAGES
 from .cells import (MOST_NAMES, are_apart, best_of, bracketed, grouped, joined, listed, metric_words,
                     series_words, times, usable, value_words)
 
 APART = 1.05  # what two medians are to differ by at least; noise below it is what a cell may have and be called ok
 AXES = ("policy", "allocator", "pages")
-OWN = "bind to the CPUs' own node"
+OWN = "bind to the own node"
 PLAIN = ("local", "none")  # the policies that name no node: one setting for all CPUs
 
 # A comparison: `best` the best row, `level` the names that serve as well, `behind` the best of the other rows, or None.
@@ -65,29 +65,34 @@ def name_of(axis, row):
 
 
 def metric_choice(axis, comparisons, rows):
-    """`local served best in latency (2 of 2 comparisons; up to 1.40× over interleave:all: ...)`"""
+    """`latency: local is best (2 of 2 comparisons), by up to 1.40× over interleave:all (CPUs of node 0: ...)`"""
     metric = metric_words(comparisons[0].best) + bracketed(host_words(comparisons[0].best, rows))
     if all(comparison.behind is None for comparison in comparisons):
         names = dict.fromkeys(name for comparison in comparisons for name in comparison.names)
-        return f"no difference between {names_words(names)} in {metric} beyond 5 % and the intervals"
-    names, count = winners(comparisons)
-    served = f"{names_words(names)} served best in {metric}, {count} of {layout.counted(len(comparisons), 'comparison')}"
+        return f"{metric}: no difference between {names_words(names)} beyond 5 % and the intervals"
+    names, always, words = winners(comparisons)
     won = [comparison for comparison in comparisons if comparison.behind and names[0] in comparison.level]
     if not won:
-        return served
+        return f"{metric}: {words}"
     most = max(won, key=lambda comparison: times(comparison.best, comparison.behind))
     where = joined(series_words(most.best), f"CPUs of node {most.best['cpu_node']}")
-    return (f"{served}, by up to {layout.penalty_words(times(most.best, most.behind))} over "
-            f"{name_of(axis, most.behind)} ({where}: {value_words(most.best)} against {value_words(most.behind)})")
+    return (f"{metric}: {words}, {'' if always else 'there '}by up to "
+            f"{layout.penalty_words(times(most.best, most.behind))} over the next, {name_of(axis, most.behind)} ({where}: "
+            f"{value_words(most.best)} against {value_words(most.behind)})")
 
 
 def winners(comparisons):
-    """(names, in how many comparisons they are among the best): those of all of them, else the most frequent one."""
+    """(names, the first of which is among the best most often; whether it always is; in words)"""
     counts = Counter(name for comparison in comparisons for name in comparison.level)
-    most = max(counts.values())
-    names = [name for name in dict.fromkeys(name for comparison in comparisons for name in comparison.names)
-             if counts[name] == most]
-    return (names if most == len(comparisons) else names[:1]), most
+    names = [name for name in dict.fromkeys(name for comparison in comparisons for name in comparison.names) if counts[name]]
+    always = [name for name in names if counts[name] == len(comparisons)]
+    total = "" if len(comparisons) == 1 else " both" if len(comparisons) == 2 else f" all {len(comparisons)}"
+    if always:
+        of_all = f" in{total} comparisons" if total else ""
+        return always, True, f"{names_words(always)} {'is' if len(always) == 1 else 'are'} best{of_all}"
+    names.sort(key=lambda name: -counts[name])
+    told = ", ".join(f"{name} in {counts[name]}" for name in names[1:MOST_NAMES])
+    return names, False, f"none is best in{total} comparisons: {told}{', ' if told else ''}{names[0]} in {counts[names[0]]}"
 
 
 def names_words(names):
@@ -107,8 +112,9 @@ def setting(axis, told):
     if not names or all(comparison.behind is None for comparison in comparisons) or allocators != {"numa_alloc"}:
         return ""
     if axis == "policy":
-        plain = [name for name in PLAIN if name in names] or sorted(name for name in names if name != OWN)
-        return f"; try NUMA_ALLOC_POLICY={plain[0]}" if plain else "; try NUMA_ALLOC_POLICY=local"
-    if axis == "pages" and "default" not in names:
-        return f"; try NUMA_ALLOC_PAGES={sorted(names)[0]}"
+        simplest = [name for name in (*PLAIN, OWN, *sorted(names)) if name in names][0]
+        chosen = "bind:N, N being the node of the program's CPUs" if simplest == OWN else simplest
+        return f"; try NUMA_ALLOC_POLICY={chosen}"
+    if axis == "pages" and "default" not in names and set(names) <= set(PAGES):
+        return f"; try NUMA_ALLOC_PAGES={min(names, key=PAGES.index)}"
     return ""

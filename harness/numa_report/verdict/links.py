@@ -7,11 +7,12 @@ their medians do by over 10 % and their intervals do not meet; those of outliers
 
 from statistics import median
 
+from numa_sweep.topology import format_list
+
 from .. import layout
 from ..schema import HIGHER
 from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, is_remote, key_of, nodes_words,
                     path_words, quantity_words, usable, value_words)
-from .outlier_cells import outlier_words
 
 
 def link_lines(rows, found):
@@ -52,8 +53,8 @@ def whole_nodes(rows, found):
     """{what it is of: its outliers} where nearly all cells of a memory node, or of a node's CPUs, are outliers."""
     ids = {id(outlier.row) for outlier in found}
     whole = {}
-    for name, words in (("mem_node", "memory of node {}, from every node's CPUs"),
-                        ("cpu_node", "CPUs of node {}, to every node's memory")):
+    for name, words in (("mem_node", "memory of node {} from the CPUs of every node"),
+                        ("cpu_node", "CPUs of node {} to the memory of every node")):
         for cells in grouped(filter(is_bound, usable(rows)), *WHOLE, name).values():
             if len(cells) >= 3 and all(id(row) in ids for row in cells):
                 of_node = [outlier for outlier in found if any(outlier.row is row for row in cells)]
@@ -62,18 +63,18 @@ def whole_nodes(rows, found):
 
 
 def outlier_line(single, whole, rows):
-    places = {}
+    of_whole = {id(outlier): words for (_, words), of_node in whole.items() for outlier in of_node}
+    places, told = {}, {}
     for outlier in single:
-        row = outlier.row
-        words = next((words for (_, words), of_node in whole.items() if any(outlier is other for other in of_node)),
-                     path_words(row))
-        places.setdefault((row["host"], words), []).append(outlier)
-    told = []
+        words = of_whole.get(id(outlier), path_words(outlier.row))
+        places.setdefault((outlier.row["host"], words), []).append(outlier)
     for (_, words), of_place in list(places.items())[:MOST_NAMES]:
         worst = of_place[0]
-        told.append(f"{words}, {quantity_words(worst.row, rows)} {outlier_words(worst)}{also_in(of_place)}")
-    told += and_more(len(places) - MOST_NAMES)
-    return f"outliers: {'; '.join(told)}; {look_again(single)}"
+        kind = (f"{quantity_words(worst.row, rows)}, where the median of the {worst.cells} cells of the kind is "
+                f"{layout.quantity_words(worst.median, worst.row['unit'])}")
+        told.setdefault(kind, []).append(f"{words} {value_words(worst.row)}{also_in(of_place)}")
+    parts = [f"{', '.join(of_kind)} in {kind}" for kind, of_kind in told.items()]
+    return f"outliers: {'; '.join(parts + and_more(len(places) - MOST_NAMES))}; {look_again(single)}"
 
 
 def also_in(of_place):
@@ -83,9 +84,8 @@ def also_in(of_place):
 
 
 def look_again(found):
-    cpu_nodes, mem_nodes = ({outlier.row[name] for outlier in found} for name in ("cpu_node", "mem_node"))
-    return (f"measure again: --cpu-nodes {','.join(map(str, sorted(cpu_nodes)))} --mem-nodes "
-            f"{','.join(map(str, sorted(mem_nodes)))} --rounds 10")
+    cpu_nodes, mem_nodes = (format_list({outlier.row[name] for outlier in found}) for name in ("cpu_node", "mem_node"))
+    return f"to see whether it stays: harness/run_matrix.sh --cpu-nodes {cpu_nodes} --mem-nodes {mem_nodes} --rounds 10"
 
 
 def imbalance_lines(rows, found):
@@ -124,5 +124,5 @@ def imbalance_line(factor, there, back, rows, differing, pairs):
     figures = [layout.quantity_words(median(row["median"] for row in cells), faster["unit"]) for cells in
                ((there, back) if faster is there[0] else (back, there))]
     return (f"imbalance: {quantity_words(faster, rows)} is {figures[0]} from {path_words(faster)}, {figures[1]} the other way "
-            f"({layout.penalty_words(factor)}); directions differ by over 10 % in {differing} of "
-            f"{layout.counted(pairs, 'pair')} of nodes; where memory has to be remote, the better one is the one to use")
+            f"({layout.penalty_words(factor)}); over 10 % apart in {differing} of {layout.counted(pairs, 'pair')} of nodes; "
+            "where memory has to be remote, use the better direction")
