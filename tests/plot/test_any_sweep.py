@@ -228,8 +228,8 @@ def test_a_program_is_said_in_its_own_figures_and_ways_of_better():
 def test_the_verdict_names_what_the_worst_cell_was_measured_with():
     rows = four_policies() + [dict(row, value=row["value"] * (1.1 if row["policy"] == "bind:1" else 1))
                               for row in four_policies("glibc")]
-    assert "latency 1.89× typically, 1.98× at most (allocator glibc, CPUs of node 0 to memory of node 1: 198 ns" in verdict.lines(
-        summary.summarise(rows), {})[0]
+    line = verdict.lines(summary.summarise(rows), {})[0]
+    assert "1.98× at most (allocator glibc, CPUs of node 0 to memory of node 1: 198 ns" in line
 
 
 def test_of_many_figures_the_verdict_says_the_time_and_the_worst():

@@ -15,7 +15,8 @@ def said(rows, enabled, **more):
     "never", "as root, `echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`; then ")])
 def test_latencies_of_base_pages_say_so_and_what_to_try(enabled, first):
     assert said(cells(TWO), enabled, architecture="x86_64") == [
-        f"THP: '{enabled}' here, so the 256 MiB that latency walks are in base pages, and its figures contain page walks; {first}"
+        f"THP: '{enabled}' here, so the 256 MiB that latency walks are in base pages, and its figures contain page "
+        f"walks; {first}"
         "--pages default,thp measures what huge pages save, and NUMA_ALLOC_PAGES=thp gives them to a program"]
 
 

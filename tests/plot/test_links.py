@@ -23,7 +23,8 @@ def slow(*cells):
 def test_the_odd_cells_of_a_xeon_6_are_one_line_the_worst_first():
     rows = matrix(6, with_odd_cells)
     assert said(rows, distances(SNC3), "outliers") == [
-        "outliers: CPUs of node 2 to memory of node 4 27.9 GB/s, CPUs of node 5 to memory of node 1 44.9 GB/s in bandwidth "
+        "outliers: CPUs of node 2 to memory of node 4 27.9 GB/s, CPUs of node 5 to memory of node 1 44.9 GB/s in "
+        "bandwidth "
         "(read, 1 thread), where the median of the 14 cells of the kind is 95.0 GB/s; to see whether it stays: "
         "harness/run_matrix.sh --cpu-nodes 2,5 --mem-nodes 1,4 --rounds 10"]
     assert not said(rows, distances(SNC3), "worst link") and not said(rows, distances(SNC3), "imbalance")
@@ -33,8 +34,10 @@ def test_the_odd_cells_of_a_xeon_6_are_one_line_the_worst_first():
 def test_a_pair_that_is_slow_both_ways_is_a_link():
     rows = matrix(8, slow((2, 5), (5, 2)))
     assert said(rows, {}, "worst link") == [
-        "worst link: nodes 2 and 5, both ways, bandwidth (read, 1 thread): 20.0 GB/s and 20.0 GB/s, where the median of the "
-        "56 cells of their kind is 50.0 GB/s; to see whether it stays: harness/run_matrix.sh --cpu-nodes 2,5 --mem-nodes 2,5 "
+        "worst link: nodes 2 and 5, both ways, bandwidth (read, 1 thread): 20.0 GB/s and 20.0 GB/s, where the median "
+        "of the "
+        "56 cells of their kind is 50.0 GB/s; to see whether it stays: harness/run_matrix.sh --cpu-nodes 2,5 "
+        "--mem-nodes 2,5 "
         "--rounds 10"]
     assert not said(rows, {}, "outliers")
 
@@ -74,14 +77,16 @@ def test_many_outliers_are_named_as_far_as_somebody_reads():
 def test_directions_that_differ_are_said_with_the_better_one():
     rows = matrix(4, lambda i, j: 100 if i == j else 44 if (i, j) == (2, 1) else 50)
     assert said(rows, {}, "imbalance") == [
-        "imbalance: bandwidth (read, 1 thread) is 50.0 GB/s from CPUs of node 1 to memory of node 2, 44.0 GB/s the other way "
+        "imbalance: bandwidth (read, 1 thread) is 50.0 GB/s from CPUs of node 1 to memory of node 2, 44.0 GB/s the "
+        "other way "
         "(1.14×); over 10 % apart in 1 of 6 pairs of nodes; where memory has to be remote, use the better direction"]
 
 
 def test_of_latencies_the_lower_direction_is_the_better_one():
     rows = matrix(2, lambda i, j: 100 if i == j else 150 if i < j else 200, bench="latency")
     line, = said(rows, {}, "imbalance")
-    assert line.startswith("imbalance: latency is 150 ns from CPUs of node 0 to memory of node 1, 200 ns the other way (1.33×)")
+    assert line.startswith("imbalance: latency is 150 ns from CPUs of node 0 to memory of node 1, 200 ns the other "
+                           "way (1.33×)")
 
 
 @pytest.mark.parametrize("back, high", [(46, None), (40, 51)])

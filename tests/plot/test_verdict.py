@@ -45,16 +45,20 @@ def said(rows, described, word):
 
 def test_the_worst_remote_cell_is_the_penalty():
     line, = said(cells([[2000, 3600], [3900, 2000]], [[64, 30], [32, 64]]), {}, "penalty")
-    assert ("latency 1.88× typically, 1.95× at most (CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns); bandwidth "
-            "2.07× typically, 2.13× at most (read, 1 thread, CPUs of node 0 to memory of node 1: 30.1 GB/s, local 64.3 GB/s)"
+    assert ("latency 1.88× typically, 1.95× at most (CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns); "
+            "bandwidth "
+            "2.07× typically, 2.13× at most (read, 1 thread, CPUs of node 0 to memory of node 1: 30.1 GB/s, local "
+            "64.3 GB/s)"
             ) in line
-    assert line.endswith("; to avoid it, keep a program's CPUs and memory together: alloc/numa_run --cpu-nodes 0 --policy "
+    assert line.endswith("; to avoid it, keep a program's CPUs and memory together: alloc/numa_run --cpu-nodes 0 "
+                         "--policy "
                          "local -- PROGRAM")
 
 
 def test_a_penalty_that_is_the_same_everywhere_is_said_once():
     line, = said(cells(TWO), {}, "penalty")
-    assert line.startswith("penalty: latency 1.80× (CPUs of node 0 to memory of node 1: 3,614 ns, local 2,008 ns); to avoid")
+    assert line.startswith("penalty: latency 1.80× (CPUs of node 0 to memory of node 1: 3,614 ns, local 2,008 ns); to "
+                           "avoid")
 
 
 def test_a_penalty_within_the_intervals_is_none():
@@ -65,7 +69,8 @@ def test_a_penalty_within_the_intervals_is_none():
 def test_memory_without_cpus_is_said_to_have_none_and_cannot_be_avoided():
     described = {"topology": {"nodes": [{"id": 0, "cpus": "0-3"}, {"id": 2, "cpus": ""}]}}
     line, = said(cells([[100, None, 250]]), described, "penalty")
-    assert line == ("penalty: latency 2.50× (CPUs of node 0 to memory of node 2, which has no CPUs: 251 ns, local 100 ns)")
+    assert line == ("penalty: latency 2.50× (CPUs of node 0 to memory of node 2, which has no CPUs: 251 ns, local 100 "
+                    "ns)")
 
 
 def test_a_penalty_of_cells_whose_place_is_not_known_says_so():
@@ -112,7 +117,7 @@ def test_cpus_without_memory_of_their_own_have_nothing_to_compare_with():
     line, = said(cells([[], [100, None, 180]]), nodes(0, 2, without=[1]), "penalty")
     assert line == "penalty: not known; the CPUs of node 1 have no memory of their own to compare with"
     line, = said(cells([[], [100, None, 180]]), nodes(0, 2, without=[1]), "no memory")
-    assert line == ("no memory: node 1 has CPUs and no memory of its own; those of node 1 are nearest to memory of node 0, "
+    assert line == ("no memory: the CPUs of node 1 have none of their own; nearest to node 1 is memory of node 0, "
                     "100 ns against 181 ns of node 2")
     assert not said(cells([[], [100, None, 101]]), nodes(0, 2, without=[1]), "no memory")
 
@@ -138,7 +143,8 @@ def test_an_hmat_that_says_the_opposite_disagrees_and_the_slit_still_agrees():
 def test_of_two_wrong_sources_the_worse_is_told_and_the_other_named():
     line, = said(cells([[100, 150, 300], [150, 100, 300]]),
                  environment([[10, 21, 15], [21, 10, 15]], [[150, 100, 300], [100, 150, 300]]), "firmware")
-    assert line.startswith("firmware disagrees: SLIT says that from CPUs of node 0 memory of node 2 is nearer than of node 1")
+    assert line.startswith("firmware disagrees: SLIT says that from CPUs of node 0 memory of node 2 is nearer than of "
+                           "node 1")
     assert line.endswith("; HMAT disagrees, too")
 
 
@@ -254,8 +260,10 @@ def test_failed_cells_are_counted_with_the_first_reasons():
     for number, reason in ((1, "it was killed"), (2, "it was killed"), (3, "no memory"), (5, "gone")):
         rows[number].update(status="failed", reason=reason)
     line, = said(rows, {}, "failed")
-    assert line == ("failed: 4 of 6 cells in some round: latency.random.cpu0.node1 and 1 other like it (it was killed), "
-                    "latency.random.cpu4.node0 (no memory), 1 more; to try them again: harness/run_matrix.sh --resume FOLDER")
+    assert line == ("failed: 4 of 6 cells in some round: latency.random.cpu0.node1 and 1 other like it (it was "
+                    "killed), "
+                    "latency.random.cpu4.node0 (no memory), 1 more; to try them again: harness/run_matrix.sh --resume "
+                    "FOLDER")
 
 
 def test_the_words_are_kept_beside_the_data(tmp_path):

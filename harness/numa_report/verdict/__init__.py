@@ -1,13 +1,14 @@
-"""A run in five lines of words at most, each with its figures: what remote memory costs, what to be wary of, what to try.
+"""A run in five lines of words at most, each with its figures: what memory costs, what to be wary of, what to try.
 
 The order in which they come, and in which they are left out where there are more than five:
 
 1. penalty, always: the question that a sweep asks.
-2. What makes the figures untrustworthy: failed, misplaced, NUMA balancing, drift. What the others say is said of figures
-   that these say may be of something else. Noise is not among them: every claim is beyond the intervals anyway.
+2. What makes the figures untrustworthy: failed, misplaced, NUMA balancing, drift. What the others say is said of
+   figures that these say may be of something else. Noise is not among them: every claim is beyond the intervals anyway.
 3. What the sweep was told to compare: policy, allocator, pages.
-4. What is wrong with the machine, the most local first: worst link and outliers (some cells), imbalance (two directions),
-   firmware that disagrees (an order of nodes), no memory (where the CPUs of a node without any find theirs).
+4. What is wrong with the machine, the most local first: worst link and outliers (some cells), imbalance (two
+   directions), firmware that disagrees (an order of nodes), no memory (where the CPUs of a node without any find
+   theirs).
 5. What could be better without a fault: THP.
 6. What is well: firmware that agrees.
 
@@ -25,7 +26,8 @@ from .outlier_cells import outliers, outlier_words
 from .penalty import penalty_line
 from .trust import drift_lines, failed_lines, misplaced_lines, placed_fraction
 
-__all__ = ["FILE", "MOST_LINES", "all_lines", "drift_lines", "lines", "outlier_words", "outliers", "placed_fraction", "save"]
+__all__ = ["FILE", "MOST_LINES", "all_lines", "drift_lines", "lines", "outlier_words", "outliers", "placed_fraction",
+           "save"]
 
 FILE = "verdict.txt"
 MOST_LINES = 5

@@ -77,22 +77,23 @@ def metric_choice(axis, comparisons, rows):
     most = max(won, key=lambda comparison: times(comparison.best, comparison.behind))
     where = joined(series_words(most.best), f"CPUs of node {most.best['cpu_node']}")
     return (f"{metric}: {words}, {'' if always else 'there '}by up to "
-            f"{layout.penalty_words(times(most.best, most.behind))} over the next, {name_of(axis, most.behind)} ({where}: "
-            f"{value_words(most.best)} against {value_words(most.behind)})")
+            f"{layout.penalty_words(times(most.best, most.behind))} over the next, {name_of(axis, most.behind)} "
+            f"({where}: {value_words(most.best)} against {value_words(most.behind)})")
 
 
 def winners(comparisons):
     """(names, the first of which is among the best most often; whether it always is; in words)"""
     counts = Counter(name for comparison in comparisons for name in comparison.level)
-    names = [name for name in dict.fromkeys(name for comparison in comparisons for name in comparison.names) if counts[name]]
+    every = dict.fromkeys(name for comparison in comparisons for name in comparison.names)
+    names = [name for name in every if counts[name]]
     always = [name for name in names if counts[name] == len(comparisons)]
     total = "" if len(comparisons) == 1 else " both" if len(comparisons) == 2 else f" all {len(comparisons)}"
     if always:
         of_all = f" in{total} comparisons" if total else ""
         return always, True, f"{names_words(always)} {'is' if len(always) == 1 else 'are'} best{of_all}"
     names.sort(key=lambda name: -counts[name])
-    told = ", ".join(f"{name} in {counts[name]}" for name in names[1:MOST_NAMES])
-    return names, False, f"none is best in{total} comparisons: {told}{', ' if told else ''}{names[0]} in {counts[names[0]]}"
+    told = ", ".join(f"{name} in {counts[name]}" for name in [*names[1:MOST_NAMES], names[0]])
+    return names, False, f"none is best in{total} comparisons: {told}"
 
 
 def names_words(names):

@@ -1,17 +1,17 @@
-"""firmware: whether SLIT and HMAT rank the nodes as measured; and what is nearest where CPUs have no memory of their own.
+"""firmware: whether SLIT and HMAT rank the nodes as measured; no memory: what is nearest to CPUs without their own.
 
 Two memory nodes seen from one CPU are a pair; a pair is decided when the medians differ by over 10 % and their 95 %
 intervals do not meet. The SLIT's distances are coarse, so only their order counts; the HMAT's latencies are ns, so its
-ratios count too, to 25 %. The SLIT is about latency (ACPI 6.4, section 5.2.17) and is held against nothing else: of fast
-but far memory it is right to be large.
+ratios count too, to 25 %. The SLIT is about latency (ACPI 6.4, section 5.2.17) and is held against nothing else: of
+fast but far memory it is right to be large.
 """
 
 import itertools
 from collections import namedtuple
 
 from .. import layout
-from .cells import (BANDWIDTH, DIFFERENT, LATENCY, MOST_NAMES, WHOLE, and_more, are_apart, bracketed, figures_of, grouped,
-                    is_better, is_bound, known, nodes_words, series_words, times, usable, value_words)
+from .cells import (BANDWIDTH, DIFFERENT, LATENCY, MOST_NAMES, WHOLE, and_more, are_apart, bracketed, figures_of,
+                    grouped, is_better, is_bound, known, nodes_words, series_words, times, usable, value_words)
 
 RATIO_OFF = 1.25  # over this, the HMAT's ratio of two latencies is another than the measured one
 
@@ -32,7 +32,8 @@ def firmware_lines(rows, environment):
         contradicted = [pair for pair in pairs if pair.outcome < 0]
         ratios = [] if contradicted else [ratio for claim in claims for ratio in ratios_off(claim, rows)]
         if contradicted:
-            wrong.append((max(map(measured_ratio, contradicted)), source, contradiction_words(source, pairs, contradicted)))
+            words = contradiction_words(source, pairs, contradicted)
+            wrong.append((max(map(measured_ratio, contradicted)), source, words))
         elif ratios:
             wrong.append((0, source, ratio_words(source, ratios)))
         elif pairs:
@@ -173,8 +174,8 @@ def agreement_lines(agreeing):
     said = [f"{pair.claim.source} {claimed_words(pair)}" for pair in decided(pairs)
             if pair.best is shown.best and pair.other is shown.other]
     said.append(f"measured {value_words(shown.best)} against {value_words(shown.other)}")
-    return [f"firmware agrees: {sources} rank{ends} the nodes as measured ({decided_words(pairs)}); {cells_words(shown)}: "
-            f"{', '.join(said)}"]
+    return [f"firmware agrees: {sources} rank{ends} the nodes as measured ({decided_words(pairs)}); "
+            f"{cells_words(shown)}: {', '.join(said)}"]
 
 
 def decided(pairs):
@@ -210,7 +211,7 @@ def without_memory_lines(rows):
             nearest.setdefault(best["cpu_node"], (best, others[0]))
     if not nearest:
         return []
-    told = [f"those of node {node} are nearest to memory of node {best['mem_node']}, {value_words(best)} against "
+    told = [f"nearest to node {node} is memory of node {best['mem_node']}, {value_words(best)} against "
             f"{value_words(other)} of node {other['mem_node']}" for node, (best, other) in nearest.items()]
-    return [f"no memory: {nodes_words(nearest)} {'has' if len(nearest) == 1 else 'have'} CPUs and no memory of "
-            f"{'its' if len(nearest) == 1 else 'their'} own; {', '.join([*told[:MOST_NAMES], *and_more(len(told) - MOST_NAMES)])}"]
+    told = ", ".join([*told[:MOST_NAMES], *and_more(len(told) - MOST_NAMES)])
+    return [f"no memory: the CPUs of {nodes_words(nearest)} have none of their own; {told}"]

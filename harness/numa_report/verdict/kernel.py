@@ -7,7 +7,7 @@ from .trust import is_misplaced, measured_cells, placed_fraction
 BINDING = ("bind:", "preferred:", "interleave:", "weighted:")
 
 # From this size on a random load of base pages pays for page walks: no second-level TLB reaches farther. x86-64: 4,096
-# entries of 4 KiB (AMD, "Software Optimization Guide for the AMD Zen 5 Microarchitecture", 58455, 2.6; Intel's have fewer).
+# entries of 4 KiB (AMD, "Software Optimization Guide for the AMD Zen5 Microarchitecture", 58455; Intel's have fewer).
 # Elsewhere base pages may be of 64 KiB.
 WALKS_FROM_BYTES, WALKS_FROM_BYTES_ELSEWHERE = 16 << 20, 256 << 20
 THP_SWITCH = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -37,14 +37,16 @@ def balancing_lines(rows, environment):
 
 
 def huge_page_lines(rows, environment):
-    """That latencies are of base pages because the kernel makes none huge unasked, where other pages were not compared."""
+    """That latencies are of base pages since the kernel makes none huge unasked, unless other pages were compared."""
     setting = known(environment.get("transparent_hugepages")).get("enabled")
     least = WALKS_FROM_BYTES if environment.get("architecture") == "x86_64" else WALKS_FROM_BYTES_ELSEWHERE
     told = [row for row in usable(rows) if row["bench"] == LATENCY and row["pages"] == "default"
             and (row["size_bytes"] or 0) >= least]
-    if setting not in ("never", "madvise") or not told or any(row["pages"] not in ("default", "", None) for row in rows):
+    compared = any(row["pages"] not in ("default", "", None) for row in rows)
+    if setting not in ("never", "madvise") or not told or compared:
         return []
     first = f"as root, `echo madvise > {THP_SWITCH}`; then " if setting == "never" else ""
-    return [f"THP: '{setting}' here, so the {layout.size_words(told[0]['size_bytes'])} that latency walks are in base pages, "
-            f"and its figures contain page walks; {first}--pages default,thp measures what huge pages save, and "
-            "NUMA_ALLOC_PAGES=thp gives them to a program"]
+    size = layout.size_words(told[0]["size_bytes"])
+    return [f"THP: '{setting}' here, so the {size} that latency walks are in base pages, and its figures contain page "
+            f"walks; {first}--pages default,thp measures what huge pages save, and NUMA_ALLOC_PAGES=thp gives them to a "
+            "program"]

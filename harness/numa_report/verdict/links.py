@@ -1,8 +1,8 @@
-"""worst link, outliers, imbalance: pairs of nodes that are slower than others, or slower in one direction than in the other.
+"""worst link, outliers, imbalance: pairs of nodes that are slower than others, or slower one way than the other.
 
-A cell that does not fit its kind (outlier_cells.py) is an outlier; where the other direction of the same two nodes does not
-either, both are a link. All cells of one memory node, or of one node's CPUs, are said at once. Directions differ when
-their medians do by over 10 % and their intervals do not meet; those of outliers are not said twice.
+A cell that does not fit its kind (outlier_cells.py) is an outlier; where the other direction of the same two nodes does
+not either, both are a link. All cells of one memory node, or of one node's CPUs, are said at once. Directions differ
+when their medians do by over 10 % and their intervals do not meet; those of outliers are not said twice.
 """
 
 from statistics import median
@@ -123,6 +123,6 @@ def imbalance_line(factor, there, back, rows, differing, pairs):
         faster, slower = slower, faster
     figures = [layout.quantity_words(median(row["median"] for row in cells), faster["unit"]) for cells in
                ((there, back) if faster is there[0] else (back, there))]
-    return (f"imbalance: {quantity_words(faster, rows)} is {figures[0]} from {path_words(faster)}, {figures[1]} the other way "
-            f"({layout.penalty_words(factor)}); over 10 % apart in {differing} of {layout.counted(pairs, 'pair')} of nodes; "
-            "where memory has to be remote, use the better direction")
+    return (f"imbalance: {quantity_words(faster, rows)} is {figures[0]} from {path_words(faster)}, {figures[1]} the "
+            f"other way ({layout.penalty_words(factor)}); over 10 % apart in {differing} of "
+            f"{layout.counted(pairs, 'pair')} of nodes; where memory has to be remote, use the better direction")

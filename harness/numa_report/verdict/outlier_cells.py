@@ -1,17 +1,16 @@
 """Cells that are slower than others of their kind.
 
-Kinds: cells of one matrix (all but CPUs and memory in common) that are local, remote, or of memory without CPUs (CXL, HBM),
-and of equal SLIT distance. Distances with few cells are put together with the next farther ones until there are 8, so that
-two bad cells of four cannot pass for what is usual; without a SLIT a kind has one distance.
+Kinds: cells of one matrix (all but CPUs and memory in common) that are local, remote, or of memory without CPUs (CXL,
+HBM), and of equal SLIT distance. Distances with few cells are put together with the next farther ones until there are
+8, so that two bad cells of four cannot pass for what is usual; without a SLIT a kind has one distance.
 
-A kind may have several levels (the neighbours and the far corners of a ring whose firmware gives one distance to both), so a
-cell fits when a fifth of its kind, at least 2 cells, is near its value, wherever that is: its distance to the k-th nearest
-value (Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining outliers from large data sets", 2000) on a scale of
-logarithms. It does not fit when that distance is over 15 %, and over 10 times the kind's median of such distances, which
-is about 4 standard deviations of values with normal noise; and when its whole interval is worse than the kind's median.
-In a kind of several distances that also has to hold of the values divided by their distances: what the SLIT explains is no
-outlier. Only slower cells are named; a faster one costs nobody anything.
-"""
+A kind may have several levels (the neighbours and the far corners of a ring whose firmware gives one distance to both),
+so a cell fits when a fifth of its kind, at least 2 cells, is near its value, wherever that is: its distance to the k-th
+nearest value (Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining outliers from large data sets", 2000) on a
+scale of logarithms. It does not fit when that distance is over 15 %, and over 10 times the kind's median of such
+distances, which is about 4 standard deviations of values with normal noise; and when its whole interval is worse than
+the kind's median. In a kind of several distances that also has to hold of the values divided by their distances: what
+the SLIT explains is no outlier. Only slower cells are named; a faster one costs nobody anything."""
 
 import math
 from collections import namedtuple

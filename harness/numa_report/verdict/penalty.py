@@ -5,10 +5,11 @@ from statistics import median
 from .. import layout
 from ..schema import MEASURED, is_main
 from .cells import (MOST_NAMES, QUANTITIES, WHOLE, are_apart, bracketed, conditions_words, grouped, is_bound, is_remote,
-                    joined, key_of, known, listed, metric_words, nodes_without_cpus, nodes_words, path_words, series_words,
-                    value_words)
+                    joined, key_of, known, listed, metric_words, nodes_without_cpus, nodes_words, path_words,
+                    series_words, value_words)
 
 WORTH_AVOIDING = 1.10
+UNEVEN = 1.01  # the worst over the median penalty from which on both are said
 
 
 def penalty_line(rows, environment):
@@ -43,7 +44,8 @@ def metric_penalty(cells, locals_of, rows, environment):
     local = locals_of.get(key_of(worst, *WHOLE, "cpu"))
     most = layout.penalty_words(worst["penalty"])
     typical = layout.penalty_words(median(row["penalty"] for row in cells))
-    head = most if typical == most else f"{typical} typically, {most} at most"
+    uneven = worst["penalty"] > UNEVEN * median(row["penalty"] for row in cells)
+    head = f"{typical} typically, {most} at most" if uneven else most
     if not any(costs(row, locals_of) for row in cells):
         head = f"none beyond the intervals, {most} at most"
     no_cpus = ", which has no CPUs" if worst["mem_node"] in nodes_without_cpus(environment) else ""
@@ -77,11 +79,12 @@ def advice(remote, locals_of, environment):
 def without_penalty(rows, environment):
     """Why there is none to tell, and what was measured instead."""
     with_memory = nodes_with_memory(environment)
-    measured = [row for row in rows if row["status"] in MEASURED and row["median"] is not None and is_main(row["metric"])]
+    measured = [row for row in rows
+                if row["status"] in MEASURED and row["median"] is not None and is_main(row["metric"])]
     of_own = [row for row in measured if row["cpu_node"] in with_memory or not with_memory]
     if measured and not of_own:
-        return (f"not known; the CPUs of {nodes_words(row['cpu_node'] for row in measured)} have no memory of their own "
-                "to compare with")
+        homeless = nodes_words(row["cpu_node"] for row in measured)
+        return f"not known; the CPUs of {homeless} have no memory of their own to compare with"
     if len(with_memory) == 1:
         first = [cells[0] for cells in grouped(of_own, "bench", "metric").values()][:MOST_NAMES]
         return "; ".join(["one memory node here, nothing is remote", *(

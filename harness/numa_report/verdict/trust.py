@@ -17,11 +17,12 @@ def failed_lines(rows):
     if not failed:
         return []
     reasons = grouped(failed, "reason")
-    told = [f"{cell_words(of_reason[0])}{and_others(of_reason)} ({layout.shortened(reason or 'no reason is given', 120)})"
+    told = [f"{cell_words(of_reason[0])}{and_others(of_reason)} "
+            f"({layout.shortened(reason or 'no reason is given', 120)})"
             for (reason,), of_reason in list(reasons.items())[:2]]
     told += and_more(len(failed) - sum(map(len, list(reasons.values())[:2])))
-    return [f"failed: {len(failed)} of {layout.counted(len(cells), 'cell')} in some round: {', '.join(told)}; to try them "
-            "again: harness/run_matrix.sh --resume FOLDER"]
+    return [f"failed: {len(failed)} of {layout.counted(len(cells), 'cell')} in some round: {', '.join(told)}; to try "
+            "them again: harness/run_matrix.sh --resume FOLDER"]
 
 
 def and_others(cells):
