@@ -32,7 +32,7 @@ C_FILES      := $(wildcard alloc/*.[ch] harness/*.[ch] bench/*.[ch] bench/lib/*.
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
 SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/lab/*.sh tests/slurm/*.sh tests/cli/*.bats tests/cli/*.bash) .ci/run
 
-.PHONY: all check check-kill check-fleet check-slurm check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
+.PHONY: all check check-kill check-page check-fleet check-slurm check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -130,6 +130,9 @@ check-slurm: all ## A sweep under Slurm's own daemons on loopback (harness/setup
 
 check-kill: all ## Kill a sweep at 50 random moments, resume it, and compare with its plan
 	/usr/bin/python3 tests/sweep/kill_and_resume.py .
+
+check-page: ## Look at report.html in a real browser; screenshots in build/page (harness/setup.sh browser)
+	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests/page
 
 check-vm: all $(BUILD)/tests/refuse ## A short choice of check-lab: placement and ground truth on two nodes
 	tests/lab/check.sh --quick

@@ -13,7 +13,8 @@ Groups: run    build, measure and plot          (default)
         arm64  the lab with --arch arm64 (with vm; Debian alone)
         peers  other allocators to compare with, and valgrind to count instructions
         slurm  tests/slurm/check.sh: Slurm's daemons, which the packages may start
-        all    all of these but slurm
+        browser  `make check-page`: the report's page in a real browser
+        all    all of these but slurm and browser
 EOF
 }
 
@@ -35,6 +36,8 @@ packages() {
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
     slurm:apt) echo slurmctld slurmd slurm-client munge ;;
     slurm:dnf) echo slurm slurm-slurmctld slurm-slurmd munge ;;
+    browser:apt) echo chromium chromium-driver python3-selenium ;;
+    browser:dnf) echo chromium chromedriver python3-selenium ;;
     *) return 1 ;;
     esac
 }
@@ -67,9 +70,9 @@ for argument in "$@"; do
         [ "$manager" != dnf ] || die "the lab's arm64 programs come from Debian, whose apt is not here"
         groups+=(arm64)
         ;;
-    run | test | lint | vm | peers | slurm) groups+=("$argument") ;;
+    run | test | lint | vm | peers | slurm | browser) groups+=("$argument") ;;
     *)
-        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers slurm all" >&2
+        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers slurm browser all" >&2
         exit 2
         ;;
     esac

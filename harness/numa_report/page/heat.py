@@ -92,10 +92,4 @@ def cell_view(row, local, values, penalties):
     classes += [f"p{penalties.step(row['penalty'])}"] if row["penalty"] is not None else ["free"]
     classes += marks[:1]
     return (" ".join(classes), row["number"], "" if row["median"] is None else layout.value_words(row["median"]),
-            interval_words(row), "" if row["penalty"] is None else layout.penalty_words(row["penalty"]), " ".join(marks))
-
-
-def interval_words(row):
-    if row["median"] is None or row["ci_low"] is None or row["ci_high"] is None:
-        return ""
-    return f"{layout.value_words(row['ci_low'] / row['scale'])}–{layout.value_words(row['ci_high'] / row['scale'])}"
+            layout.interval_words(row, row["scale"]), "" if row["penalty"] is None else layout.penalty_words(row["penalty"]), " ".join(marks))

@@ -10,6 +10,7 @@
     },
   };
   theme.set(theme.kept()); // before anything is drawn
+  document.documentElement.classList.add("with-script");
 
   const SVG = "http://www.w3.org/2000/svg";
   const make = (name, attributes = {}, ...children) => {
@@ -78,7 +79,7 @@
 
   const ticks = (low, high) => {
     const power = 10 ** Math.floor(Math.log10((high - low) / 4));
-    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => (high - low) / size <= 5);
+    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => (high - low) / size <= 6);
     const found = [];
     for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(Number(value.toPrecision(10)));
     return [step, found];
@@ -90,7 +91,7 @@
     const data = JSON.parse(source.textContent);
     const said = (number) => data.strings[number];
     const prompt = () => panel.replaceChildren(make("p", { class: "prompt" }, "Point at a cell to see its samples, the command that measured it, and where its memory was. A click or Enter keeps it here, Esc lets go."));
-    let pinned = null, shown = null;
+    let pinned = null, shown = null, closing = false;
 
     const cellOf = (td) => Object.fromEntries(data.fields.map((field, index) => [field, data.cells[td.dataset.c][index]]));
     const rows = (pairs) => make("dl", {}, ...pairs.filter(([, words]) => words !== "").flatMap(([name, words]) => [make("dt", {}, name), make("dd", {}, words)]));
@@ -121,7 +122,7 @@
         ["95 % interval", cell.low === null || cell.high === null ? "" : `${figure(cell.low)} to ${figure(cell.high)} ${unit}`],
         ["MAD", cell.mad === null ? "" : `${figure(cell.mad)} ${unit}`],
         ["samples", `${cell.count}${cell.rounds.length ? ` in ${cell.rounds.length} round${cell.rounds.length > 1 ? "s" : ""}` : ""}${cell.outliers ? `, ${cell.outliers} outlier${cell.outliers > 1 ? "s" : ""}` : cell.count ? ", no outliers" : ""}`],
-        ["status", status], ["outlier", said(cell.outlier)], ["placement", said(cell.placement)], ["where", said(cell.conditions)],
+        ["status", status], ["unlike others", said(cell.outlier)], ["placement", said(cell.placement)], ["where", said(cell.conditions)],
       ]));
       const summary = make("p", { id: "summary", hidden: "" }, `${cell.count} samples; ${status}; ${said(cell.placement)}`);
       panel.append(summary);
@@ -148,14 +149,16 @@
     };
 
     const letGo = (back) => {
-      const cell = pinned || shown;
+      const cell = pinned || shown, inside = pinned || panel.contains(document.activeElement);
       pinned = null;
       if (shown) { shown.classList.remove("shown"); shown.removeAttribute("aria-describedby"); }
       shown = null;
       panel.classList.add("closed");
       document.documentElement.classList.remove("details-open");
       prompt();
-      if (back && cell && (panel.contains(document.activeElement) || document.activeElement === document.body)) cell.focus();
+      closing = true;
+      if (back && cell && inside) cell.focus();
+      closing = false;
     };
     const pin = (td) => { pinned = null; show(td); pinned = td; };
 
@@ -170,7 +173,7 @@
     const target = (event) => event.target.closest(".heat td");
     area.addEventListener("mouseover", (event) => { if (!pinned) show(target(event)); });
     area.addEventListener("mouseleave", () => { if (!pinned && !area.contains(document.activeElement)) letGo(false); });
-    area.addEventListener("focusin", (event) => { if (!pinned) show(target(event)); });
+    area.addEventListener("focusin", (event) => { if (!pinned && !closing) show(target(event)); });
     area.addEventListener("click", (event) => {
       const td = target(event);
       if (!td) return;
