@@ -6,15 +6,15 @@ usage() {
     cat <<'EOF'
 Usage: harness/setup.sh [GROUP...]
 Installs the packages that are missing (Debian/Ubuntu: apt, Fedora/RHEL: dnf), with sudo when not root.
-Groups: run    build, measure and plot          (default)
-        test   `make check`                     (default)
-        lint   `make lint`
-        vm     `make check-vm`, `harness/lab.sh`, `make lab-locality` (with peers)
-        arm64  the lab with --arch arm64 (with vm; Debian alone)
-        peers  other allocators to compare with, and valgrind to count instructions
-        slurm  tests/slurm/check.sh: Slurm's daemons, which the packages may start
-        browser  `make check-page`: the report's page in a real browser
-        all    all of these but slurm and browser
+Groups: run     build, measure and plot         (default)
+        test    `make check`                    (default)
+        lint    `make lint`
+        vm      `make check-vm`, `harness/lab.sh`, `make lab-locality` (with peers)
+        arm64   the lab with --arch arm64 (with vm; Debian alone)
+        peers   other allocators to compare with, and valgrind to count instructions
+        slurm   tests/slurm/check.sh: Slurm's daemons, which the packages may start
+        browser `make check-page`: the report's page in a real browser
+        all     all of these but slurm and browser
 EOF
 }
 
