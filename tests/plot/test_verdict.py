@@ -120,6 +120,8 @@ def test_cpus_without_memory_of_their_own_have_nothing_to_compare_with():
     assert line == ("no memory: the CPUs of node 1 have none of their own; nearest to node 1 is memory of node 0, "
                     "100 ns against 181 ns of node 2")
     assert not said(cells([[], [100, None, 101]]), nodes(0, 2, without=[1]), "no memory")
+    assert not said(cells([[], [100, None, 180]]), nodes(0, 1, 2), "no memory")  # its own was not measured
+    assert not said(cells([[], [100, None, 180]]), {}, "no memory")
 
 
 def test_firmware_that_ranks_as_measured_is_said_with_its_figures():
@@ -290,6 +292,8 @@ ODD = [None, 3, -1, "x", [], {}, [[1, 2]], {"0": 3}, {"0": {"0": "near"}}, {"0":
 def test_an_odd_environment_judges_nobody_and_breaks_nothing(odd):
     claims = {"read_latency": odd, "read_bandwidth": odd}
     for described in ({"topology": odd, "firmware": odd, "numa_balancing": odd},
+                      {"topology": {"nodes": odd}}, {"topology": {"nodes": [odd, {"id": odd, "cpus": ""}]}},
+                      {"transparent_hugepages": odd, "architecture": odd},
                       {"topology": {"distances": odd}, "firmware": {"hmat": odd, "nearest": odd}},
                       {"firmware": {"hmat": claims, "nearest": claims}}):
         assert not said(cells(TWO), described, "firmware")

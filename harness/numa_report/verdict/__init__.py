@@ -49,7 +49,7 @@ def all_lines(rows, environment, sentinels=(), found=None):
     return [penalty_line(rows, environment), *failed_lines(rows), *misplaced_lines(rows),
             *balancing_lines(rows, environment), *drift_lines(sentinels), *choice_lines(rows),
             *link_lines(rows, found), *imbalance_lines(rows, found), *disagreeing,
-            *without_memory_lines(rows), *huge_page_lines(rows, environment), *agreeing]
+            *without_memory_lines(rows, environment), *huge_page_lines(rows, environment), *agreeing]
 
 
 def save(folder, words):

@@ -60,10 +60,19 @@ def is_better(a, b):
 
 
 def nodes_without_cpus(environment):
-    """The memory nodes that have none, as far as environment.json says so."""
+    """The ids of the nodes of which environment.json says so."""
+    return {node["id"] for node in nodes_of(environment) if node.get("cpus") == ""}
+
+
+def nodes_with_memory(environment):
+    """The ids of the nodes of which environment.json says so."""
+    return {node["id"] for node in nodes_of(environment) if node.get("has_memory") is True}
+
+
+def nodes_of(environment):
     nodes = known(environment.get("topology")).get("nodes")
-    return {node["id"] for node in nodes if isinstance(node, dict) and type(node.get("id")) is int
-            and node.get("cpus") == ""} if isinstance(nodes, list) else set()
+    return [node for node in nodes if isinstance(node, dict) and type(node.get("id")) is int] if isinstance(
+        nodes, list) else []
 
 
 def known(value):

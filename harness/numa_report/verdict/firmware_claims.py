@@ -11,7 +11,8 @@ from collections import namedtuple
 
 from .. import layout
 from .cells import (BANDWIDTH, DIFFERENT, LATENCY, MOST_NAMES, WHOLE, and_more, are_apart, bracketed, figures_of,
-                    grouped, is_better, is_bound, known, nodes_words, series_words, times, usable, value_words)
+                    grouped, is_better, is_bound, known, nodes_with_memory, nodes_words, series_words, times, usable,
+                    value_words)
 
 RATIO_OFF = 1.25  # over this, the HMAT's ratio of two latencies is another than the measured one
 
@@ -201,13 +202,12 @@ def cells_words(pair):
     return f"memory of node {best['mem_node']} from CPUs of node {best['cpu_node']} against {other['cpu_node']}"
 
 
-def without_memory_lines(rows):
+def without_memory_lines(rows, environment):
     """For the CPUs of nodes without memory: which node's is nearest to them, where one is beyond the intervals."""
-    local = {row["cpu_node"] for row in rows if row["cpu_node"] == row["mem_node"]}
-    nearest = {}
+    with_memory, nearest = nodes_with_memory(environment), {}
     for cells in series_of(bound(rows, LATENCY)):
         best, *others = sorted(cells.values(), key=lambda row: row["median"])
-        if best["cpu_node"] not in local and others and outcome(best, others[0]) > 0:
+        if with_memory and best["cpu_node"] not in with_memory and others and outcome(best, others[0]) > 0:
             nearest.setdefault(best["cpu_node"], (best, others[0]))
     if not nearest:
         return []

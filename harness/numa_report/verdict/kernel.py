@@ -48,5 +48,5 @@ def huge_page_lines(rows, environment):
     first = f"as root, `echo madvise > {THP_SWITCH}`; then " if setting == "never" else ""
     size = layout.size_words(told[0]["size_bytes"])
     return [f"THP: '{setting}' here, so the {size} that latency walks are in base pages, and its figures contain page "
-            f"walks; {first}--pages default,thp measures what huge pages save, and NUMA_ALLOC_PAGES=thp gives them to a "
-            "program"]
+            f"walks; {first}--pages default,thp measures what huge pages save, and NUMA_ALLOC_PAGES=thp gives them to "
+            "a program"]

@@ -5,8 +5,8 @@ from statistics import median
 from .. import layout
 from ..schema import MEASURED, is_main
 from .cells import (MOST_NAMES, QUANTITIES, WHOLE, are_apart, bracketed, conditions_words, grouped, is_bound, is_remote,
-                    joined, key_of, known, listed, metric_words, nodes_without_cpus, nodes_words, path_words,
-                    series_words, value_words)
+                    joined, key_of, listed, metric_words, nodes_with_memory, nodes_without_cpus, nodes_words,
+                    path_words, series_words, value_words)
 
 WORTH_AVOIDING = 1.10
 UNEVEN = 1.01  # the worst over the median penalty from which on both are said
@@ -92,10 +92,3 @@ def without_penalty(rows, environment):
     reasons = grouped((row for row in rows if is_remote(row) and row["status"] not in MEASURED), "status")
     counted = joined(*(f"{len(cells)} {status}" for (status,), cells in reasons.items()))
     return "not known; no remote cell was measured beside its local one" + bracketed(counted)
-
-
-def nodes_with_memory(environment):
-    """The ids of those that environment.json names."""
-    nodes = known(environment.get("topology")).get("nodes")
-    return {node["id"] for node in nodes if isinstance(node, dict) and type(node.get("id")) is int
-            and node.get("has_memory") is True} if isinstance(nodes, list) else set()
