@@ -86,7 +86,7 @@ def test_a_file_that_is_not_text(tmp_path):
 def project(tmp_path):
     root = tmp_path / "project"
     for name in (*package.BUILT, "harness/run_matrix.sh", "harness/numa_sweep/a.py", "harness/numa_report/b.py",
-                 "harness/notes.txt", "harness/lab/c.sh", "harness/numa_sweep/__pycache__/a.pyc"):
+                 "harness/numa_report/verdict/d.py", "harness/notes.txt", "harness/lab/c.sh", "harness/numa_sweep/__pycache__/a.pyc"):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -99,7 +99,7 @@ def test_what_a_sweep_needs_is_sent_and_no_more(project, tmp_path):
     with tarfile.open(tmp_path / package.FILE) as archive:
         members = {member.name: member for member in archive}
         assert set(members) == {*package.BUILT, "harness/run_matrix.sh", "harness/numa_sweep/a.py",
-                                "harness/numa_report/b.py", package.MARK}
+                                "harness/numa_report/b.py", "harness/numa_report/verdict/d.py", package.MARK}
         assert archive.getnames()[-1] == package.MARK
         assert members["harness/run_matrix.sh"].mode & 0o100 and not members["harness/numa_sweep/a.py"].mode & 0o100
         assert archive.extractfile("alloc/numa_alloc.so").read() == b"alloc/numa_alloc.so"
