@@ -318,6 +318,8 @@ def test_the_same_run_gives_the_same_page(run_folder):
 
 def test_lines_of_the_verdict_have_their_kind_apart():
     from numa_report.page import view
-    assert view.verdict_view("drift: it moved: a lot") == {"kind": "drift", "text": "it moved: a lot", "severity": "bad"}
+    assert view.verdict_view("drift: it moved: a lot") == {
+        "kind": "drift", "severity": "bad", "parts": [(0, "it moved: a lot")]}
+    assert view.verdict_view("penalty: latency 1.85× here")["parts"] == [(0, "latency "), (1, "1.85×"), (0, " here")]
     assert view.verdict_view("firmware agrees: yes")["severity"] == "fine"
     assert view.verdict_view("no kind here")["kind"] == ""

@@ -1,6 +1,7 @@
 """What the page of one run says, as plain data for its template."""
 
 import os
+import re
 import shlex
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from . import details, heat, machine
 # The verdict's kinds that are bad news, and those that are good; the others say what is or what to choose.
 BAD = ("failed", "misplaced", "NUMA balancing", "drift", "outliers", "imbalance", "firmware disagrees", "no memory", "THP")
 FINE = ("firmware agrees",)
+PENALTY = re.compile("([0-9][0-9.,]*×)")  # what a reader's eye looks for
+OVERVIEW = 24  # with more rows or columns than this the colours come first, the numbers when asked for
 
 FILES = {  # of a run's folder: what is in them
     "matrix.csv": "one row for each cell and metric: median, 95 % interval, status, penalty",
@@ -37,6 +40,7 @@ def of_run(run, pictures):
         "cpu_model": words_of(run.environment.get("cpu_model")), "date": date_of(run),
         "verdict": [verdict_view(line) for line in run.words], "wary": wary(run.rows),
         "quantities": [part for part in quantities if part["main"]],
+        "overview": any(len(part["columns"]) > OVERVIEW or len(part["panels"][0]["rows"]) > OVERVIEW for part in quantities),
         "counted": [part for part in quantities if not part["main"]],
         "pictures": picture_views(pictures), "warnings": warnings, "quiet_checks": quiet_checks,
         "tables": machine.tables(run.environment), "files": files_of(run.folder, pictures),
@@ -69,7 +73,8 @@ def verdict_view(line):
     if not colon or len(kind) > 30:
         kind, text = "", line
     severity = "bad" if kind in BAD else "fine" if kind in FINE else "figure"
-    return {"kind": kind, "text": text, "severity": severity}
+    pieces = PENALTY.split(text)
+    return {"kind": kind, "severity": severity, "parts": [(number % 2, words) for number, words in enumerate(pieces) if words]}
 
 
 def wary(rows):
