@@ -62,6 +62,12 @@ def test_all_cells_of_a_memory_node_are_said_at_once():
     assert line.startswith("outliers: CPUs of node 3 to the memory of every node 30.0 GB/s in bandwidth ")
 
 
+def test_where_each_cpu_was_measured_by_itself_the_odd_one_is_named():
+    rows = matrix(4, flat) + [{**row, "cpu": row["cpu"] + 100} for row in matrix(4, slow((2, 3)))]
+    line, = said(rows, {}, "outliers")
+    assert line.startswith("outliers: CPU 102 of node 2 to memory of node 3 20.0 GB/s in ")
+
+
 def test_outliers_of_several_tables_are_named_once():
     rows = matrix(8, slow((2, 5))) + [{**row, "variant": "copy"} for row in matrix(8, slow((2, 5)))]
     line, = said(rows, {}, "outliers")

@@ -131,8 +131,15 @@ def quantity_words(row, rows):
     return metric_words(row) + bracketed(joined(series_words(row), conditions_words(row, rows)))
 
 
-def path_words(row):
-    return f"CPUs of node {row['cpu_node']} to memory of node {row['mem_node']}"
+def path_words(row, single=()):
+    """single: the nodes each CPU of which was measured by itself."""
+    cpus = f"CPU {row['cpu']}" if row["cpu_node"] in single else "CPUs"
+    return f"{cpus} of node {row['cpu_node']} to memory of node {row['mem_node']}"
+
+
+def nodes_by_cpu(rows):
+    """The nodes of whose CPUs several were measured."""
+    return {node for (node,), of_node in grouped(rows, "cpu_node").items() if len({row["cpu"] for row in of_node}) > 1}
 
 
 def cell_words(row):

@@ -11,8 +11,8 @@ from numa_sweep.topology import format_list
 
 from .. import layout
 from ..schema import HIGHER
-from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, is_remote, key_of, nodes_words,
-                    path_words, quantity_words, usable, value_words)
+from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, is_remote, key_of, nodes_by_cpu,
+                    nodes_words, path_words, quantity_words, usable, value_words)
 
 
 def link_lines(rows, found):
@@ -64,9 +64,9 @@ def whole_nodes(rows, found):
 
 def outlier_line(single, whole, rows):
     of_whole = {id(outlier): words for (_, words), of_node in whole.items() for outlier in of_node}
-    places, told = {}, {}
+    single_cpus, places, told = nodes_by_cpu(rows), {}, {}
     for outlier in single:
-        words = of_whole.get(id(outlier), path_words(outlier.row))
+        words = of_whole.get(id(outlier), path_words(outlier.row, single_cpus))
         places.setdefault((outlier.row["host"], words), []).append(outlier)
     for (_, words), of_place in list(places.items())[:MOST_NAMES]:
         worst = of_place[0]

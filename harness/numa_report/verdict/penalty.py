@@ -5,8 +5,8 @@ from statistics import median
 from .. import layout
 from ..schema import MEASURED, is_main
 from .cells import (MOST_NAMES, QUANTITIES, WHOLE, are_apart, bracketed, conditions_words, grouped, is_bound, is_remote,
-                    joined, key_of, listed, metric_words, nodes_with_memory, nodes_without_cpus, nodes_words,
-                    path_words, series_words, value_words)
+                    joined, key_of, listed, metric_words, nodes_by_cpu, nodes_with_memory, nodes_without_cpus,
+                    nodes_words, path_words, series_words, value_words)
 
 WORTH_AVOIDING = 1.10
 UNEVEN = 1.01  # the worst over the median penalty from which on both are said
@@ -49,7 +49,7 @@ def metric_penalty(cells, locals_of, rows, environment):
     if not any(costs(row, locals_of) for row in cells):
         head = f"none beyond the intervals, {most} at most"
     no_cpus = ", which has no CPUs" if worst["mem_node"] in nodes_without_cpus(environment) else ""
-    where = joined(series_words(worst), conditions_words(worst, rows), path_words(worst) + no_cpus)
+    where = joined(series_words(worst), conditions_words(worst, rows), path_words(worst, nodes_by_cpu(rows)) + no_cpus)
     beside = joined(value_words(worst), local and f"local {value_words(local)}", doubts(worst, local))
     return f"{metric_words(worst)} {head} ({where}: {beside})"
 
