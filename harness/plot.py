@@ -31,10 +31,11 @@ def parse_arguments(arguments):
     parser.add_argument("--fail-if", metavar="CONDITION", action="append", default=[],
                         help="with --compare: exit with status 3 when it holds: 'latency.remote > +5%%'")
     parser.add_argument("--markdown", action="store_true", help="with --compare: print Markdown, for a pull request")
+    parser.add_argument("--all", action="store_true", help="with --compare: list every cell, the unchanged ones too")
     parser.add_argument("--out", metavar="PATH", help="with --export: the file (default: standard output); with --import: "
                                                       "the folder (default: results/TIME-HOST)")
     parsed = parser.parse_args(arguments)
-    for option, wanted in (("fail_if", "compare"), ("markdown", "compare")):
+    for option, wanted in (("fail_if", "compare"), ("markdown", "compare"), ("all", "compare")):
         if getattr(parsed, option) and not getattr(parsed, wanted):
             parser.error(f"--{option.replace('_', '-')} goes with --{wanted}")
     if parsed.out and not (parsed.export or parsed.import_):
@@ -71,7 +72,7 @@ def main(parsed):
 
     def compare():
         from numa_compare import command
-        return command.main(parsed.paths, parsed.fail_if, parsed.markdown)
+        return command.main(parsed.paths, parsed.fail_if, parsed.markdown, parsed.all)
 
     def export():
         from numa_exchange import exporting

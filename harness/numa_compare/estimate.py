@@ -1,0 +1,171 @@
+"""Changes between two runs, their intervals, and which of them are claimed.
+
+Rounds are what a run repeats: samples within one share its moment and are not independent, so a cell's figure is the
+median of its rounds' medians and its spread is that of the rounds. All is done in natural logarithms, since noise is a
+share of a figure and a change is a ratio.
+
+* Rounds are few (3 to 7), so a cell's own variance is a poor guess. It is moderated by those of the other cells of its
+  quantity (empirical Bayes: Smyth, "Linear models and empirical Bayes methods", 2004): the more alike the cells'
+  variances are, the more each counts for all.
+* A run's figures are wrong together by what moves between runs, which its rounds, minutes apart, show only in part.
+  drift_variance() is the allowance.
+* A change is claimed when its p-value (t distribution, no change being the hypothesis) survives Benjamini and
+  Hochberg's procedure (1995) over all cells of the comparison at 5 %, and it is beyond the noise threshold: of the
+  changes claimed, at most 5 % are expected to be false, however many cells there are.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy
+
+FALSE_SHARE = 0.05  # of the claimed changes, expected at most
+CONFIDENCE = 0.95  # of each interval
+POWER = 0.80  # the chance with which the smallest visible change is seen
+NOISE_THRESHOLD = 0.02  # a change within it is not news
+LEAST_SPREAD = 5e-4  # of rounds: what a few quiet ones show below that is luck, or rounding
+ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
+
+# Width of the 95 % bootstrap interval that summary.py gives, in standard deviations of a normal round's median, by the
+# number of rounds: root mean square of 1,500 simulated sets. Above, the asymptotic width of a median's interval.
+INTERVAL_WIDTH = {2: 1.394, 3: 1.975, 4: 2.217, 5: 2.460, 6: 1.999, 7: 1.605}
+
+
+def variance_of_interval(width, rounds):
+    """(variance of one round's median, degrees of freedom) of a 95 % interval so wide; rounds: 0 where not known.
+
+    The interval of few rounds says a little less than they do: in the simulation above half as many degrees of freedom
+    as there are rounds, and more.
+    """
+    counted = rounds if rounds > 1 else ASSUMED_ROUNDS
+    deviations = INTERVAL_WIDTH.get(counted) or 2 * 1.96 * math.sqrt(variance_of_median(counted))
+    return (width / deviations) ** 2, counted / 2 if rounds > 1 else 1
+
+
+def variance_of_median(count):
+    """Of `count` normally distributed numbers with variance 1: asymptotically pi / 2n, exact for 1, within 2 % for odd."""
+    return math.pi / 2 / (count + math.pi / 2 - 1)
+
+
+@dataclass(frozen=True)
+class Change:
+    """From one figure to another. Everything but p and degrees is a natural logarithm."""
+
+    middle: float
+    error: float  # standard error; None where nothing tells how the figures spread
+    freedom: float
+    p: float  # of no change; 1 where the error is not known
+
+    @property
+    def interval(self):
+        """(low, high) of 95 %, or None."""
+        if self.error is None:
+            return None
+        reach = quantile((1 + CONFIDENCE) / 2, self.freedom) * self.error
+        return self.middle - reach, self.middle + reach
+
+
+def quantile(probability, freedom):
+    """Of Student's t distribution."""
+    from scipy.special import stdtrit  # scipy takes long to import: only where something is compared
+
+    return float(stdtrit(freedom, probability))
+
+
+def changes(befores, afters, groups):
+    """The Change of each pair of Known; groups: what each pair is of, since only alike cells' variances tell of each other."""
+    from scipy.special import stdtr
+
+    found = [None] * len(befores)
+    for group in dict.fromkeys(groups):
+        members = [place for place, other in enumerate(groups) if other == group]
+        pairs = [(befores[place], afters[place]) for place in members]
+        variances, freedoms = moderated([pooled(*pair) for pair in pairs])
+        for place, (before, after), variance, freedom in zip(members, pairs, variances, freedoms):
+            middle = math.log(after.median / before.median)
+            error = None
+            if freedom > 0:
+                error = math.sqrt(variance * (variance_of_median(rounds_of(before)) + variance_of_median(rounds_of(after)))
+                                  + drift_variance(variance))
+            p = 1.0 if error is None else 2 * float(stdtr(freedom, -abs(middle) / error))
+            found[place] = Change(middle, error, freedom, p)
+    return found
+
+
+def drift_variance(variance):
+    """What two runs differ by beyond what their rounds do."""
+    return 2 * DRIFT * variance
+
+
+DRIFT = 1.0
+
+
+def rounds_of(known):
+    return known.rounds or ASSUMED_ROUNDS
+
+
+def pooled(*knowns):
+    """(variance of one round's median, degrees of freedom) of both runs together; (0, 0) where neither tells."""
+    told = [known for known in knowns if known.variance is not None and known.freedom > 0]
+    freedom = sum(known.freedom for known in told)
+    if not told:
+        return 0.0, 0.0
+    return sum(known.variance * known.freedom for known in told) / freedom, freedom
+
+
+def moderated(spreads):
+    """(variances, degrees of freedom) of cells of one kind, each drawn to what all of them say.
+
+    spreads: [(variance, freedom)]. Smyth's estimate of the prior by the moments of the logarithm of the variances. The
+    prior is never held to be known better than all cells together show, nor is a cell's spread below LEAST_SPREAD.
+    """
+    from scipy.special import digamma, polygamma
+
+    variances, freedoms = (numpy.array(column, dtype=float) for column in zip(*spreads))
+    variances = numpy.maximum(variances, LEAST_SPREAD ** 2)
+    told = freedoms > 0
+    if numpy.count_nonzero(told) < 2:
+        return variances, freedoms
+    half = freedoms[told] / 2
+    level = numpy.log(variances[told]) - digamma(half) + numpy.log(half)
+    excess = numpy.var(level, ddof=1) - numpy.mean(polygamma(1, half))
+    most = freedoms.sum()
+    prior_freedom = min(most, 2 * trigamma_inverse(excess)) if excess > 0 else most
+    prior = math.exp(numpy.mean(level) + float(digamma(prior_freedom / 2)) - math.log(prior_freedom / 2))
+    variances = numpy.where(told, variances, 0)
+    return ((prior_freedom * prior + freedoms * variances) / (prior_freedom + freedoms),
+            numpy.minimum(prior_freedom + freedoms, most))
+
+
+def trigamma_inverse(value):
+    """x with trigamma(x) = value, by Newton's method on 1 / trigamma, which is nearly straight (Smyth 2004)."""
+    from scipy.special import polygamma
+
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        there = float(polygamma(1, x))
+        step = there * (1 - there / value) / float(polygamma(2, x))
+        x += step
+        if -step / x < 1e-8:
+            break
+    return x
+
+
+def claimed(p_values, false_share=FALSE_SHARE):
+    """(which of the p-values Benjamini and Hochberg's procedure rejects, the greatest p-value that one more would need)."""
+    p_values = numpy.asarray(p_values, dtype=float)
+    number = len(p_values)
+    if number == 0:
+        return numpy.zeros(0, dtype=bool), false_share
+    ordered = numpy.sort(p_values)
+    below = numpy.nonzero(ordered <= false_share * numpy.arange(1, number + 1) / number)[0]
+    count = int(below[-1]) + 1 if len(below) else 0
+    rejected = p_values <= ordered[count - 1] if count else numpy.zeros(number, dtype=bool)
+    return rejected, false_share * min(count + 1, number) / number
+
+
+def visible(change, p_needed):
+    """The smallest change (a logarithm) that would have been claimed with a chance of POWER; None where none could be."""
+    if change.error is None:
+        return None
+    return (quantile(1 - p_needed / 2, change.freedom) + quantile(POWER, change.freedom)) * change.error

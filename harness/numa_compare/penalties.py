@@ -1,0 +1,50 @@
+"""The 95 % intervals of one run's penalties."""
+
+import math
+
+from numa_report.schema import CONDITIONS, HIGHER
+from numa_report.summary import is_local
+
+from . import estimate
+
+ALIKE = ("host", "bench", "metric", "variant", "cpu", *CONDITIONS)  # what a cell and its local cell have in common
+
+
+def intervals(rows, operand):
+    """[(low, high)] of the penalties of rows that have one; (None, None) where nothing tells how the figures spread."""
+    local = {alike(row): row for row in operand.rows if is_local(row)}
+    known = {id(row): operand.known_of(row) for row in operand.rows if operand.known_of(row)}
+    found = []
+    spreads = spreads_of(operand)
+    for row in rows:
+        base = local[alike(row)]
+        found.append((1.0, 1.0) if base is row else interval(row, [(known[id(cell)], spreads[id(cell)]) for cell in (row, base)]))
+    return found
+
+
+def alike(row):
+    return tuple(row[name] for name in ALIKE)
+
+
+def spreads_of(operand):
+    """{id of a measured row: (variance of one round's median, degrees of freedom)}, each moderated by its metric's others."""
+    groups, found = {}, {}
+    for row in operand.rows:
+        if operand.known_of(row):
+            groups.setdefault((row["bench"], row["metric"]), []).append(row)
+    for rows in groups.values():
+        moderated = estimate.moderated([estimate.pooled(operand.known_of(row)) for row in rows])
+        found.update(zip(map(id, rows), zip(*moderated)))
+    return found
+
+
+def interval(row, parts):
+    """parts: the cell's (Known, (variance, freedom)), then its local cell's."""
+    (cell, _), (base, _) = parts
+    middle = math.log(base.median / cell.median if row["better"] == HIGHER else cell.median / base.median)
+    freedom = min(freedom for _, (_, freedom) in parts)
+    if freedom <= 0:
+        return None, None
+    error = math.sqrt(sum(variance * estimate.variance_of_median(estimate.rounds_of(known)) for known, (variance, _) in parts))
+    reach = estimate.quantile((1 + estimate.CONFIDENCE) / 2, freedom) * error
+    return math.exp(middle - reach), math.exp(middle + reach)
