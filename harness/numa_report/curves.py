@@ -2,8 +2,9 @@
 
 import math
 from collections import namedtuple
+from functools import partial
 
-from . import heatmap, layout, picture, singles
+from . import layout, picture, singles
 from .picture import COLOURS, GREY, LABEL_PT, MARKERS, TICK_PT
 
 FLAT = 1.15  # points within this of a level's latency are of it: bench/lib/levels.h
@@ -13,6 +14,12 @@ FLAT_COLOUR = "#f2d377"
 
 CURVE_WIDTH, CURVE_HEIGHT, LEFT = 8.6, 4.4, 0.95
 ZONE_ROW_IN = 0.4
+
+
+def drawings(run):
+    rows = run.singles.get(singles.CURVE)
+    if rows:
+        yield picture.Drawing(singles.CURVE, singles.CURVE, "Memory latency over size", alternative(rows), partial(draw, rows, run.environment))
 
 
 def draw(rows, environment):
@@ -149,8 +156,8 @@ def write_zone(axes, zone):
     upper = 1 + (ZONE_ROW_IN * (zone.row + 1) - 0.02) / CURVE_HEIGHT
     for words, down_in, size, weight in ((zone.name, 0, LABEL_PT, "bold"), (zone.words, 0.17, TICK_PT, "normal")):
         axes.text(zone.middle / CURVE_WIDTH, upper - down_in / CURVE_HEIGHT, words, transform=axes.transAxes,
-                  ha="center", va="top", fontsize=size, fontweight=weight, color=heatmap.INK,
-                  bbox={"facecolor": heatmap.PAPER, "edgecolor": "none", "pad": 1.5})
+                  ha="center", va="top", fontsize=size, fontweight=weight, color=picture.INK,
+                  bbox={"facecolor": picture.PAPER, "edgecolor": "none", "pad": 1.5})
 
 
 def draw_line(axes, of_line, number):
@@ -189,3 +196,28 @@ def curve_notes(rows, points, levels_label, levels):
         notes.append("yellow: flat parts; each ends where the step to the next is half done"
                      + (f" (of the line {levels_label})" if levels_label else ""))
     return notes + picture.status_notes(list(figures.values()))
+
+
+def alternative(rows):
+    """Of each line its ends; of the one with cache levels, these."""
+    figures = [row for row in rows if row["metric"] == "load_latency" and singles.is_measured(row)]
+    if not figures:
+        return ""
+    lines = singles.lines_of(figures, singles.line_key)
+    names = picture.differing(figures)
+    words = []
+    for line in list(lines.values())[:picture.MOST_TOLD]:
+        points = singles.points(line, lambda row: row["size_bytes"])
+        name = f"{picture.line_name(line[0], names)}: " if len(lines) > 1 else ""
+        words.append(f"{name}{ns_words(points[min(points)])} at {size_words(min(points))}, "
+                     f"{ns_words(points[max(points)])} at {size_words(max(points))}")
+    words += [f"{len(lines) - picture.MOST_TOLD} more lines"] if len(lines) > picture.MOST_TOLD else []
+    _, levels = levels_of(rows)
+    told = ", ".join(f"{layout.shortened(name, 20)} {layout.value_words(latency_ns)} ns"
+                     + (f" to {size_words(edge)}" if edge < max(level[2] for level in levels) else "")
+                     for name, latency_ns, edge in levels)
+    return f"A load takes {'; '.join(words)}." + (f" Levels found: {told}." if told else "")
+
+
+def ns_words(point):
+    return f"{layout.value_words(point.value)} ns"

@@ -1,72 +1,100 @@
-"""Heatmaps of a matrix: one figure for each bench, a panel for each variant, all panels on one colour scale."""
+"""Heatmaps of a matrix: a picture for each bench and metric, one for all penalties; all panels of one on one colour scale."""
 
-import logging
 import math
-import os
 import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable
 
-# On import matplotlib would say each time that HOME cannot be written; it goes on in a temporary folder.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
+import numpy
+from matplotlib import cm
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Normalize, to_rgb, to_rgba
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter
 
-import matplotlib  # noqa: E402
+from . import layout, picture
+from .lettering import Lettering
+from .picture import GREY, INK, PAPER, ink_on, letter_in
+from .schema import BENCHES, HIGHER, RESOURCES, is_main
 
-INK, PAPER = "#111111", "#ffffff"
-
-matplotlib.use("Agg")
-matplotlib.rcParams.update({
-    "svg.fonttype": "none",  # text stays text: searchable, and the same in every viewer
-    "svg.hashsalt": "numa_alloc",  # the same data give the same file
-    "text.parse_math": False,  # a $ in a name is a $
-    "font.family": "DejaVu Sans",
-    # Said in every element: a page that inlines a picture gives these colours another value in its dark theme.
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
-    "hatch.linewidth": 0.6,
-})
-
-from matplotlib import cm  # noqa: E402
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.colors import Normalize  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.patches import Patch, Rectangle  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
-
-from . import layout  # noqa: E402
-from .errors import whole_file  # noqa: E402
-from .schema import HIGHER, is_main  # noqa: E402
-
-PNG_DPI = 200  # twice matplotlib's own 100
-MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
-MOST_PIXELS = 100_000_000  # of 4 bytes in memory; the SVG beside it stays sharp
+HEATMAP = "heatmap"
 NO_VALUE_COLOUR = "#d9d9d9"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 TITLE_PT, LABEL_PT = 11, 9
+DENSE = 256  # cells of a panel; in those of more only the value is written
+LEAST_PENALTY_SPAN = 2.0  # that the colours of penalties reach to, so that small ones look small
+LINE_SPACING = 1.3
 
-HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----", "outlier": "oo"}
+HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----",
+           "outlier": "oo"}
 MARKS = {mark: (HATCHES[mark], meaning) for mark, meaning in layout.MARKS.items()}  # mark: (hatch, the legend's words)
 
 
-class Geometry:
-    """Sizes in inches and points, from the number of rows and columns, the panels' titles and the other words."""
+@dataclass
+class Quantity:
+    """What a heatmap shows of its rows."""
 
-    def __init__(self, rows, columns, no_cpus, titles, scale_letters, min_width):
-        panels = len(titles)
-        dense = max(rows, len(columns))
-        self.one_line = rows > 16
-        self.cell_w, self.cell_h = (1.2, 0.9) if dense <= 3 else (1.05, 0.78) if dense <= 5 else (0.86, 0.62)
-        self.value_pt, self.small_pt = (13, 9) if dense <= 3 else (11, 8) if dense <= 5 else (9, 6.5)
-        if self.one_line:
-            self.cell_w, self.cell_h, self.value_pt = 1.1, 0.26, 7.5
+    heading: str
+    details: str
+    scale_words: str  # what the colours say, below their unit
+    panels: dict  # as layout.panels
+    scale: object  # a ScalarMappable, None where nothing was measured
+    value: Callable  # of a row; None where there is none
+    words: Callable  # of a value
+    notes: Callable  # [(words, rank in SIZES)] below the value of a row
+
+
+# Points: of the value, of a line of rank 1 and of rank 2 below it; by the most rows or columns that they are for.
+SIZES = ((3, (13, 10, 8)), (5, (11, 9, 7.5)), (math.inf, (9, 7.5, 6.5)))
+DENSE_PT = 7
+
+
+class Geometry:
+    """Sizes in inches and points, from what is written in the cells, the panels' titles and the other words."""
+
+    def __init__(self, quantity, columns, places, without_cpus, min_width):
+        panels = len(quantity.panels)
+        rows = len(places)
+        self.dense = rows * len(columns) > DENSE
+        self.points = (DENSE_PT,) * 3 if self.dense else next(
+            points for most, points in SIZES if max(rows, len(columns)) <= most)
+        self.cell_w, self.cell_h = self.cell_size(quantity)
+        scale_letters = max(map(len, map(quantity.words, quantity.scale.get_clim()))) if quantity.scale else 0
         self.left, self.right, self.top, self.gap = 1.25, 1 + 0.075 * max(scale_letters, 4), 0.85, 0.4
         self.panel_w, self.panel_h = len(columns) * self.cell_w, rows * self.cell_h
-        self.titles = [in_lines(title, "(?<= · )", (self.panel_w + self.gap) / letter_in(TITLE_PT)) for title in titles]
-        self.column_names = [in_lines(str(name), "(?<=[:,])", self.cell_w / letter_in(LABEL_PT))
-                             + ("\n(no CPUs)" if name in no_cpus else "") for name in columns]
-        self.panel_title = 0.18 * most_lines(self.titles) + (0.17 if any(titles) else 0)
+        self.titles = [in_lines(title, "(?<= · )", (self.panel_w + self.gap) / letter_in(TITLE_PT))
+                       for title in quantity.panels]
+        self.label_pt = DENSE_PT if self.dense else LABEL_PT
+        self.column_names = [in_lines(str(name), "(?<=[:,])", self.cell_w / letter_in(self.label_pt))
+                             + ("\n(no\nCPUs)" if self.dense else "\n(no CPUs)") * (name in without_cpus) for name in columns]
+        self.panel_title = 0.18 * most_lines(self.titles) + (0.17 if any(quantity.panels) else 0)
         self.below = 0.4 + 0.15 * most_lines(self.column_names)
         evenly = {-(-panels // bands) for bands in range(1, panels + 1)}
         self.per_band = min(sorted(evenly), key=lambda count: self.distance_from_shape(count, panels))
         self.panels_w, self.panels_h = self.extent(self.per_band, panels)
         self.width = max(self.left + self.panels_w + self.right, min_width)
+
+    def cell_size(self, quantity):
+        """Room for the words of the fullest cell."""
+        wide, high = 0, 0
+        for row in (row for panel in quantity.panels.values() for cells in panel.values() for row in cells.values()):
+            lines = self.lines(row, quantity)
+            wide = max(wide, *(len(words) * letter_in(points) for words, points in lines), 0)
+            high = max(high, sum(LINE_SPACING * points / 72 for _, points in lines))
+        if self.dense:
+            return max(0.3, wide + 0.06), 0.17
+        return max(0.8, wide + 0.22), max(0.6, high + 0.18)
+
+    def lines(self, row, quantity):
+        """[(words, points)] of a cell."""
+        value = quantity.value(row)
+        lines = [(quantity.words(value), self.points[0])] if value is not None else []
+        if self.dense:
+            return lines
+        lines += [(words, self.points[rank]) for words, rank in quantity.notes(row)]
+        return lines + [(word, self.points[2]) for word in layout.marks(row)]
 
     def extent(self, per_band, panels):
         return (per_band * (self.panel_w + self.gap) - self.gap,
@@ -76,17 +104,11 @@ class Geometry:
         width, height = self.extent(per_band, panels)
         return abs(math.log((self.left + width + self.right) / (self.top + height) / SHAPE))
 
-    def panel_box(self, index, height):
-        """Left, bottom, width, height of a panel as fractions of a figure that is `height` inches high."""
+    def panel_at(self, index):
+        """Left and top of a panel."""
         band, column = divmod(index, self.per_band)
-        left = self.left + column * (self.panel_w + self.gap)
-        top = self.top + band * (self.panel_title + self.panel_h + self.below) + self.panel_title
-        return (left / self.width, 1 - (top + self.panel_h) / height, self.panel_w / self.width, self.panel_h / height)
-
-
-def letter_in(points):
-    """Inches that a letter takes, on average; a line of them is rarely wider."""
-    return 0.0082 * points
+        return (self.left + column * (self.panel_w + self.gap),
+                self.top + band * (self.panel_title + self.panel_h + self.below) + self.panel_title)
 
 
 def in_lines(words, breaks, letters):
@@ -103,145 +125,214 @@ def most_lines(texts):
     return max(text.count("\n") + 1 if text else 0 for text in texts)
 
 
-def draw_all(rows, environment, folder):
-    """Writes NAME.png and NAME.svg for each bench (NAME-metric where a bench has several); returns the paths."""
-    parts = {name: part for name, part in layout.figures(rows).items() if is_main(name[1])}
+def drawings(run):
+    """A heatmap for each bench and metric (NAME-metric where a bench has several), then one of all penalties."""
+    parts = {name: part for name, part in layout.figures(run.rows).items() if is_main(name[1])}
     benches = [bench for bench, _ in parts]
-    paths = []
     for (bench, metric), part in parts.items():
-        if all(row["median"] is None for row in part) and len(parts) > 1:
-            continue
-        name = bench if benches.count(bench) == 1 else f"{bench}-{metric}"
-        figure = draw(part, environment)
-        for ending, options in (("png", {"dpi": png_dpi(*figure.get_size_inches())}),
-                                ("svg", {"metadata": {"Date": None}})):
-            path = os.path.join(folder, f"{name}.{ending}")
-            with whole_file(path, "wb") as file:
-                figure.savefig(file, format=ending, facecolor=PAPER, **options)
-            paths.append(path)
-    return paths
+        if any(row["median"] is not None for row in part) or len(parts) == 1:
+            name = picture.file_name(*([bench] if benches.count(bench) == 1 else [bench, metric]))
+            yield picture.Drawing(name, HEATMAP, layout.title(bench, metric), value_alternative(part),
+                                  partial(draw, part, run.environment))
+    parts = {name: part for name, part in parts.items() if any(row["penalty"] is not None for row in part)}
+    rows = [row for part in parts.values() for row in part]
+    if any(is_penalised(row) for row in rows):
+        yield picture.Drawing("penalty", HEATMAP, "Penalty over local memory", penalty_alternative(rows),
+                              partial(draw_penalties, rows, run.environment))
 
 
-def png_dpi(width_in, height_in):
-    """Less than PNG_DPI for a figure that would be too large an image."""
-    return min(PNG_DPI, MOST_PIXELS_A_SIDE / max(width_in, height_in), math.sqrt(MOST_PIXELS / (width_in * height_in)))
+def is_penalised(row):
+    return row["penalty"] is not None and layout.column(row) != row["cpu_node"]
 
 
 def draw(rows, environment):
-    """The figure of one bench and metric."""
+    """The page of one bench and metric."""
+    scale_of_unit, _ = layout.unit_of(rows)
     rows = layout.readable(rows)
     first = rows[0]
-    panels, columns, places = layout.panels(rows), layout.columns(rows), layout.places(rows)
-    heading = layout.shortened(f"{layout.title(first['bench'], first['metric'])} ({first['unit']}) on "
-                               + layout.host_words(rows), 100)
-    details = layout.shortened(layout.machine_words(rows, environment), 180)
-    scale = colour_scale(rows)
-    size = Geometry(len(places), columns, nodes_without_cpus(environment), list(panels),
-                    max(map(len, map(layout.value_words, scale.get_clim()))) if scale else 0,
+
+    def notes(row):
+        penalty = [] if row["penalty"] is None else [(layout.penalty_words(row["penalty"]), 1)]
+        words = layout.interval_words(row, scale_of_unit)
+        return ([(words, 2)] if words else []) + penalty
+
+    return draw_quantity(rows, environment, Quantity(
+        f"{layout.title(first['bench'], first['metric'])} ({first['unit']})", layout.machine_words(rows, environment),
+        f"{first['unit']}\n{layout.better_words(first)}", layout.panels(rows), colour_scale(rows),
+        lambda row: row["median"], layout.value_words, notes))
+
+
+def draw_penalties(rows, environment):
+    """The page of all penalties, a panel for each of the values' ones."""
+    panels = {}
+    for (bench, metric), part in layout.figures(rows).items():
+        for name, panel in layout.panels(part).items():
+            words = [bench, "" if bench in BENCHES else RESOURCES[metric].title.lower() if metric in RESOURCES else metric,
+                     "" if (bench, name) == ("latency", "random") else name]
+            panels[" · ".join(filter(None, words))] = panel
+    scale = cm.ScalarMappable(Normalize(*penalty_range(rows)), cm.cividis)
+    return draw_quantity(rows, environment, Quantity(
+        "Penalty over local memory", layout.machine_words(rows, environment), "times the local cell\nlower is better",
+        panels, scale, lambda row: row["penalty"], layout.penalty_words, lambda row: []))
+
+
+def penalty_range(rows):
+    penalties = [row["penalty"] for row in rows if row["penalty"] is not None]
+    return min([1, *penalties]), max([LEAST_PENALTY_SPAN, *penalties])
+
+
+def draw_quantity(rows, environment, quantity):
+    columns, places = layout.columns(rows), layout.places(rows)
+    heading = layout.shortened(f"{quantity.heading} on {layout.host_words(rows)}", 100)
+    details = layout.shortened(quantity.details, 180)
+    size = Geometry(quantity, columns, places, nodes_without("cpus", environment),
                     0.5 + max(0.125 * len(heading), 0.078 * len(details)))
     handles = legend_handles(rows)
-    height = size.top + size.panels_h + 0.24 * len(handles) + 0.2
-    figure = Figure(figsize=(size.width, height))
-    FigureCanvasAgg(figure)
-    figure.text(0.25 / size.width, 1 - 0.34 / height, heading, fontsize=14, fontweight="bold", color=INK, va="center")
-    figure.text(0.25 / size.width, 1 - 0.64 / height, details, fontsize=9.5, color="#444444", va="center")
-
-    for index, (title, panel) in enumerate(zip(size.titles, panels.values())):
-        axes = figure.add_axes(size.panel_box(index, height))
-        draw_panel(axes, panel, places, columns, scale, size)
+    page = picture.Page(size.width, size.top + size.panels_h + 0.24 * len(handles) + 0.2, heading, details)
+    without_memory = nodes_without("has_memory", environment)
+    for index, (title, panel) in enumerate(zip(size.titles, quantity.panels.values())):
+        axes = page.axes(*size.panel_at(index), size.panel_w, size.panel_h)
+        draw_panel(axes, panel, places, columns, quantity, size)
         axes.set_title(title, fontsize=TITLE_PT, color=INK, pad=6)
         axes.set_xticks(range(len(columns)))
-        axes.set_xticklabels(size.column_names, fontsize=LABEL_PT)
-        axes.set_yticks(range(len(places)))
-        axes.set_yticklabels([words if size.one_line else words.replace(", ", ",\n") for words in places.values()],
-                             fontsize=7 if size.one_line else LABEL_PT)
+        axes.set_xticklabels(size.column_names, fontsize=size.label_pt)
         axes.set_xlabel("memory node" if isinstance(columns[-1], int) else "memory node, or policy", fontsize=9.5)
-        axes.set_ylabel("CPU node" if index % size.per_band == 0 else "", fontsize=9.5)
+        axes.set_yticks(range(len(places)))
         if index % size.per_band:
             axes.tick_params(labelleft=False)
-    if scale is not None:
-        draw_scale(figure, scale, first, size, height)
+        else:
+            axes.set_yticklabels([row_words(place, words, without_memory, size.dense) for place, words in places.items()],
+                                 fontsize=size.label_pt)
+            axes.set_ylabel("CPU node", fontsize=9.5)
+    if quantity.scale is not None:
+        draw_scale(page, quantity, size)
     if handles:
-        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.2 / size.width, 0.08 / height), ncol=1,
-                      fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, labelspacing=0.45)
-    return figure
+        page.figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.2 / page.width, 0.08 / page.height),
+                           ncol=1, fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, labelspacing=0.45)
+    return page
+
+
+def row_words(place, words, without_memory, dense):
+    words += ", no memory" if place[0] in without_memory else ""
+    return words if dense else words.replace(", ", ",\n")
 
 
 def colour_scale(rows):
-    """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in both figures."""
+    """Colours from the best value to the worst, in cividis: dark is good, yellow costs, in all figures."""
     limits = layout.colour_range(rows)
     return limits and cm.ScalarMappable(Normalize(*limits), cm.cividis_r if rows[0]["better"] == HIGHER else cm.cividis)
 
 
-def draw_scale(figure, scale, row, size, height):
-    left, bottom, _, panel_height = size.panel_box(0, height)
-    left = (size.left + size.panels_w + 0.3) / size.width
-    axes = figure.add_axes((left, bottom, 0.16 / size.width, panel_height))
-    bar = figure.colorbar(scale, cax=axes, format=FuncFormatter(lambda value, _: layout.value_words(abs(value))))
-    bar.set_label(f"{row['unit']}\n{layout.better_words(row)}", fontsize=8, linespacing=1.3)
+def draw_scale(page, quantity, size):
+    left, top = size.left + size.panels_w + 0.3, size.panel_at(0)[1]
+    axes = page.axes(left, top, 0.16, min(size.panel_h, 8))
+    bar = page.figure.colorbar(quantity.scale, cax=axes,
+                               format=FuncFormatter(lambda value, _: quantity.words(abs(value))))
+    bar.set_label(quantity.scale_words, fontsize=8, linespacing=1.3)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_linewidth(0.5)
 
 
-def nodes_without_cpus(environment):
+def nodes_without(what, environment):
+    """The nodes of which environment.json says that they have no `cpus`, or no memory (`has_memory`)."""
     try:
-        return {node["id"] for node in environment["topology"]["nodes"] if not node["cpus"]}
-    except (KeyError, TypeError):
+        return {node["id"] for node in environment["topology"]["nodes"] if node.get(what) in ("", False)}
+    except (KeyError, TypeError, AttributeError):
         return set()
 
 
-def draw_panel(axes, panel, places, columns, scale, size):
+def draw_panel(axes, panel, places, columns, quantity, size):
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    for y, place in enumerate(places):
-        for x, name in enumerate(columns):
-            draw_cell(axes, x, y, panel.get(place, {}).get(name), place[0] == name, scale, size)
+    cells = [(x, y, panel.get(place, {}).get(name), place[0] == name)
+             for y, place in enumerate(places) for x, name in enumerate(columns)]
+    there = [cell for cell in cells if cell[2] is not None]
+    colours = colours_of([quantity.value(row) for _, _, row, _ in there], quantity.scale)
+    inks = [ink_on(colour) for colour in colours]
+    fill_cells(axes, there, colours, size, len(columns), len(places))
+    hatch_cells(axes, there, inks, size)
+    for ink in set(inks):
+        outline(axes, [(x, y) for (x, y, _, local), own in zip(there, inks) if local and own == ink], ink, size)
+    lettering = axes.add_artist(Lettering())
+    grounds = []
+    for (x, y, row, _), ink, colour in zip(there, inks, colours):
+        grounds += write_lines(lettering, x, y, row, quantity, ink, colour, size)
+    lay_grounds(axes, grounds)
+    for x, y, row, _ in cells:
+        if row is None:
+            lettering.write(x, y, "–" if size.dense else "not in the plan", size.points[2] - 0.5, GREY)
 
 
-def draw_cell(axes, x, y, row, local, scale, size):
-    if row is None:
-        axes.text(x, y, "not in the plan", ha="center", va="center", fontsize=size.small_pt - 1, color="#777777")
+def colours_of(values, scale):
+    """Red, green, blue and alpha of each value."""
+    if scale is None:
+        return [to_rgba(NO_VALUE_COLOUR)] * len(values)
+    found = scale.to_rgba(numpy.array([math.nan if value is None else value for value in values]))
+    return [to_rgba(NO_VALUE_COLOUR) if value is None else tuple(colour) for value, colour in zip(values, found.tolist())]
+
+
+def fill_cells(axes, cells, colours, size, across, down):
+    """With a white gap between them; as an image of a pixel a cell where there are many."""
+    if size.dense:
+        image = numpy.zeros((down, across, 4))
+        for (x, y, _, _), colour in zip(cells, colours):
+            image[y, x] = colour
+        axes.imshow(image, extent=(-0.5, across - 0.5, down - 0.5, -0.5), aspect="auto", interpolation="none")
         return
-    colour = scale.to_rgba(row["median"]) if row["median"] is not None else matplotlib.colors.to_rgba(NO_VALUE_COLOUR)
-    ink = ink_on(colour)
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=PAPER, linewidth=1.5))
-    words = layout.marks(row)
-    if words:
-        axes.add_patch(inner(x, y, 0.012, size, fill=False, hatch=MARKS[words[0]][0], linewidth=0,
-                             edgecolor=(*matplotlib.colors.to_rgb(ink), 0.55)))
-    if local:
-        axes.add_patch(inner(x, y, 0.05, size, fill=False, edgecolor=ink, linewidth=1.1))
-    lines = [(layout.value_words(row["median"]), size.value_pt)] if row["median"] is not None else []
-    if row["penalty"] is not None:
-        lines.append((layout.penalty_words(row["penalty"]), size.small_pt))
-    lines.extend((word, size.small_pt) for word in words)
-    write_lines(axes, x, y, lines, ink, colour, size)
+    axes.add_collection(PolyCollection([corners(x, y, 0.5, 0.5) for x, y, _, _ in cells], facecolors=colours,
+                                       edgecolors=PAPER, linewidths=1.5))
 
 
-def inner(x, y, inset_in, size, **style):
-    """A rectangle that many inches inside the cell's edges."""
-    dx, dy = inset_in / size.cell_w, inset_in / size.cell_h
-    return Rectangle((x - 0.5 + dx, y - 0.5 + dy), 1 - 2 * dx, 1 - 2 * dy, **style)
+def corners(x, y, half_w, half_h):
+    return [(x - half_w, y - half_h), (x + half_w, y - half_h), (x + half_w, y + half_h), (x - half_w, y + half_h)]
 
 
-def write_lines(axes, x, y, lines, ink, colour, size):
-    """The lines centred in their cell, on a ground of the cell's colour where a hatch would run through them."""
-    ground = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
-    if size.one_line:
-        lines = [("  ".join(words for words, _ in lines), size.value_pt)]
-    row_in = [1.3 * points / 72 for _, points in lines]
-    at = -sum(row_in) / 2
-    for (words, points), line_in in zip(lines, row_in):
-        axes.text(x, y + (at + line_in / 2) / size.cell_h, words, ha="center", va="center", fontsize=points, color=ink,
-                  bbox=ground)
+def inner(places, inset_in, size):
+    """One path of rectangles that many inches inside the edges of the cells at the places."""
+    half_w, half_h = 0.5 - inset_in / size.cell_w, 0.5 - inset_in / size.cell_h
+    closed = [Path([*corners(x, y, half_w, half_h), (0, 0)], closed=True) for x, y in places]
+    return Path.make_compound_path(*closed)
+
+
+def hatch_cells(axes, cells, inks, size):
+    """The hatch of each marked cell's first mark; all of a kind at once."""
+    marked = {}
+    for (x, y, row, _), ink in zip(cells, inks):
+        for mark in layout.marks(row)[:1]:
+            marked.setdefault((mark, ink), []).append((x, y))
+    for (mark, ink), places in marked.items():
+        axes.add_patch(PathPatch(inner(places, 0.012, size), fill=False, hatch=HATCHES[mark], linewidth=0,
+                                 edgecolor=(*to_rgb(ink), 0.55)))
+
+
+def outline(axes, places, ink, size):
+    if places:
+        axes.add_patch(PathPatch(inner(places, 0.02 if size.dense else 0.05, size), fill=False, edgecolor=ink,
+                                 linewidth=0.8 if size.dense else 1.1))
+
+
+def write_lines(lettering, x, y, row, quantity, ink, colour, size):
+    """The lines centred in their cell; returns [(corners, colour)] of the ground they need where a hatch runs through."""
+    lines, grounds = size.lines(row, quantity), []
+    at = -sum(LINE_SPACING * points for _, points in lines) / 72 / 2
+    for words, points in lines:
+        line_in = LINE_SPACING * points / 72
+        middle = y + (at + line_in / 2) / size.cell_h
+        lettering.write(x, middle, words, points, ink)
+        if layout.marks(row):
+            grounds.append((corners(x, middle, len(words) * letter_in(points) / 2 / size.cell_w,
+                                    line_in / 2 / size.cell_h), colour))
         at += line_in
+    return grounds
 
 
-def ink_on(colour):
-    return INK if layout.is_pale(colour) else PAPER
+def lay_grounds(axes, grounds):
+    if grounds:
+        axes.add_collection(PolyCollection([where for where, _ in grounds], facecolors=[colour for _, colour in grounds],
+                                           linewidths=0, zorder=2))
 
 
 def legend_handles(rows):
@@ -250,6 +341,52 @@ def legend_handles(rows):
     if any(row["cpu_node"] == layout.column(row) for row in rows):
         handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1,
                              label="local memory, which penalties are over"))
-    handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor="#555555", hatch=hatch, linewidth=0, label=label)
+    handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor=GREY, hatch=hatch, linewidth=0, label=label)
                    for word, (hatch, label) in MARKS.items() if word in present)
     return handles
+
+
+def size_words(rows):
+    """`2 CPU nodes by 3 memory nodes`"""
+    columns = layout.columns(rows)
+    nodes = sum(isinstance(name, int) for name in columns)
+    words = [layout.counted(nodes, "memory node")] if nodes else []
+    words += [f"{len(columns) - nodes} polic{'y' if len(columns) - nodes == 1 else 'ies'}"] if len(columns) > nodes else []
+    return f"{layout.counted(len({row['cpu_node'] for row in rows}), 'CPU node')} by {' and '.join(words)}"
+
+
+def cell_words(row):
+    """Where a value is of: `triad, CPU node 0 to memory node 1`"""
+    variant = "" if row["variant"] == "command" or row["bench"] == "latency" else f"{row['variant']}, "
+    target = layout.column(row)
+    return layout.shortened(f"{variant}CPU node {row['cpu_node']} to "
+                            + (f"memory node {target}" if isinstance(target, int) else str(target)), 100)
+
+
+def value_alternative(rows):
+    readable = [row for row in layout.readable(rows) if row["median"] is not None]
+    words = f"{size_words(rows)}."
+    if not readable:
+        return f"{words} Nothing was measured."
+    local = [row["median"] for row in readable if layout.column(row) == row["cpu_node"]]
+    others = [row["median"] for row in readable if layout.column(row) != row["cpu_node"]]
+    worst = (min if rows[0]["better"] == HIGHER else max)(readable, key=lambda row: row["median"])
+    parts = [f"{name} cells {picture.span_words(values, worst['unit'])}" for name, values in
+             (("local", local), ("other", others)) if values]
+    told = " and ".join(parts)
+    return f"{words} {told[0].upper()}{told[1:]}; worst: {cell_words(worst)}." + marks_words(rows)
+
+
+def penalty_alternative(rows):
+    remote = [row for row in rows if is_penalised(row)]
+    worst = max(remote, key=lambda row: row["penalty"])
+    least = layout.penalty_words(min(row["penalty"] for row in remote))
+    return (f"{size_words(rows)}. Other than local memory costs {least} to {layout.penalty_words(worst['penalty'])} of local "
+            f"memory's; most in {layout.title(worst['bench'], worst['metric']).lower()}: {cell_words(worst)}."
+            + marks_words(rows))
+
+
+def marks_words(rows):
+    counts = {mark: sum(mark in layout.marks(row) for row in rows) for mark in MARKS}
+    told = [f"{count} {mark}" for mark, count in counts.items() if count]
+    return f" Of {layout.counted(len(rows), 'cell')}: {', '.join(told)}." if told else ""

@@ -160,6 +160,13 @@ def readable(rows):
     return [{**row, "unit": unit, "median": None if row["median"] is None else row["median"] / scale} for row in rows]
 
 
+def interval_words(row, scale):
+    """`92.2–92.6`, a row's 95 % interval in a unit that is `scale` of the row's own; "" where it has none."""
+    if row["median"] is None or row["ci_low"] is None or row["ci_high"] is None:
+        return ""
+    return f"{value_words(row['ci_low'] / scale)}–{value_words(row['ci_high'] / scale)}"
+
+
 def penalty_words(penalty):
     return f"{penalty:.2f}×" if penalty < 100 else f"{penalty:.0f}×"
 

@@ -2,12 +2,13 @@
 
 import math
 from collections import namedtuple
+from functools import partial
 
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from . import heatmap, layout, picture, singles
+from . import layout, picture, singles
 from .picture import COLOURS, LABEL_PT, MARKERS, TICK_PT
 
 RISE = 1.5  # the knee is where latency is so many times idle's: bench/lib/knee.h
@@ -19,6 +20,12 @@ RATES = ("idle", "full", "50%", "80%", "20%", "90%")  # whose names are written,
 
 # points: {rate: (bandwidth, latency)} by rising rate; knee_gbs: None where latency never rose so far
 Curve = namedtuple("Curve", "row points knee_gbs")
+
+
+def drawings(run):
+    rows = run.singles.get(singles.LOADED)
+    if rows:
+        yield picture.Drawing(singles.LOADED, singles.LOADED, "Latency under load", alternative(rows), partial(draw, rows, run.environment))
 
 
 def draw(rows, environment):
@@ -41,7 +48,7 @@ def draw(rows, environment):
         axes = page.axes(*grid.box(index))
         axes.set_ylabel("latency of the victim's load (ns)" if index % grid.across == 0 else "", fontsize=LABEL_PT)
         axes.set_title(picture.line_name(panel[0].row, different) if len(panels) > 1 else "", fontsize=LABEL_PT + 1,
-                       color=heatmap.INK)
+                       color=picture.INK)
         draw_panel(axes, panel, of_panel, limits)
     if len(names) > 1:
         draw_names(page, names, grid.width + 0.25, grid.top + grid.title_in)
@@ -151,7 +158,7 @@ def draw_curve(axes, curve, number):
         return
     height = knee_height(curve, axes)
     axes.plot([curve.knee_gbs] * 2, [0, height], color=colour, linewidth=1, linestyle=":")
-    axes.plot([curve.knee_gbs], [height], color=heatmap.PAPER, marker="D", markersize=8, markeredgecolor=colour,
+    axes.plot([curve.knee_gbs], [height], color=picture.PAPER, marker="D", markersize=8, markeredgecolor=colour,
               markeredgewidth=1.5, zorder=4)
 
 
@@ -249,3 +256,18 @@ def notes(rows, curves):
         words.append("thin bars: 95 % intervals of the medians")
     return words + picture.status_notes(list(singles.lines_of(rows, lambda row: tuple(
         row.get(name) for name in (*VICTIM, *AGGRESSORS, "metric", "variant"))).values()))
+
+
+def alternative(rows):
+    """Of each curve its ends and its knee."""
+    curves = [curve for panel in panels_of([row for row in rows if singles.is_measured(row)]) for curve in panel]
+    names = [name for name in (*VICTIM, *AGGRESSORS) if len({curve.row.get(name) for curve in curves}) > 1]
+    words = []
+    for curve in curves[:picture.MOST_TOLD]:
+        (_, least), (bandwidth, most) = list(curve.points.values())[0], list(curve.points.values())[-1]
+        name = f"{aggressor_words(curve.row)} beside {picture.line_name(curve.row, VICTIM[1:4])}: " if names else ""
+        knee = f", knee at {layout.value_words(curve.knee_gbs)} GB/s" if curve.knee_gbs else ""
+        words.append(f"{name}{layout.value_words(least.value)} ns at first, {layout.value_words(most.value)} ns at "
+                     f"{layout.value_words(bandwidth.value)} GB/s{knee}")
+    words += [f"{len(curves) - picture.MOST_TOLD} more lines"] if len(curves) > picture.MOST_TOLD else []
+    return f"A load takes {'; '.join(words)}." if words else ""

@@ -1,56 +1,119 @@
-"""What the pictures of single runs share: a page with its heading and notes, words for conditions, and the files."""
+"""What all pictures share: the theme, a page with its heading and notes, words for conditions, and the files."""
 
-import os
+import logging
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Callable
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+# On import matplotlib would say each time that HOME cannot be written; it goes on in a temporary folder.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
-from . import heatmap, layout
-from .errors import whole_file
-from .singles import LINE
+import matplotlib  # noqa: E402
 
+# The theme: a page that inlines a picture gives each of these colours the value it has there, in the dark too. So what is
+# written on a measured cell, whose colour stays, has none of them but INKS.
+THEME = {"ink": "#111111", "paper": "#ffffff", "details": "#444444", "grey": "#555555", "pale": "#dddddd",
+         "nothing": "#eeeeee"}
+INK, PAPER, DETAILS, GREY, PALE, NOTHING = THEME.values()
+INKS = {True: "#000000", False: "#fefefe"}  # on pale colours, and on dark ones
 # Okabe and Ito's colours for every kind of colour vision (jfly.uni-koeln.de/color, 2008), without the two palest;
 # with the markers they make 42 lines that differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "os^DvP*"
-GREY, PALE = "#555555", "#dddddd"
-HEADING_PT, DETAILS_PT, LABEL_PT, TICK_PT, NOTE_PT = 14, 9.5, 9.5, 9, 8.5  # as in heatmaps
+
+warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in letters the font lacks is drawn as boxes
+matplotlib.use("Agg")
+matplotlib.rcParams.update({
+    "svg.fonttype": "none",  # text stays text: searchable, and the same in every viewer
+    "svg.hashsalt": "numa_alloc",  # the same data give the same file
+    "text.parse_math": False,  # a $ in a name is a $
+    "font.family": "DejaVu Sans",
+    # Said in every element, for the sake of the dark theme.
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    "hatch.linewidth": 0.6,
+})
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from . import layout  # noqa: E402
+from .errors import whole_file  # noqa: E402
+from .singles import LINE  # noqa: E402
+
+PNG_DPI = 200  # twice matplotlib's own 100
+MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
+MOST_PIXELS = 40_000_000  # of 4 bytes in memory, and of a second to write; the SVG beside it stays sharp
+PNG_COMPRESSION = 3  # zlib's; from 6, its default, on it takes twice as long for a tenth less
+HEADING_PT, DETAILS_PT, LABEL_PT, TICK_PT, NOTE_PT = 14, 9.5, 9.5, 9, 8.5
 NOTE_IN = 0.2
 LETTER_IN = 0.074  # a letter of LABEL_PT, on average
+MOST_NAME_LETTERS = 80
+MOST_TOLD = 3  # lines of a picture that its text alternative tells of
 PAGES = {"base": "base pages", "thp": "transparent huge pages", "2M": "2M huge pages", "1G": "1G huge pages",
          "default": None, "mixed": "pages of several sizes"}
+
+
+@dataclass
+class Drawing:
+    """A picture that can be drawn."""
+
+    name: str  # of its files: NAME.png and NAME.svg
+    kind: str  # what it shows
+    title: str
+    alternative: str  # the text alternative: what one sees in it, in a sentence or two
+    draw: Callable  # without arguments; gives its Page
 
 
 class Page:
     """A figure with heading, details and notes around room for axes, which are placed in inches from top left."""
 
-    def __init__(self, width, height, heading, details, notes):
+    def __init__(self, width, height, heading, details, notes=()):
         heading, details = layout.shortened(heading, 100), layout.shortened(details, 180)
-        self.width = max(width, 0.5 + max(0.125 * len(heading), 0.078 * len(details)))
+        self.width = max(width, 0.5 + max(0.125 * len(heading), 0.078 * len(details)),
+                         0.5 + 0.064 * max(map(len, notes), default=0))
         self.height = height + NOTE_IN * len(notes) + (0.1 if notes else 0)
         self.figure = Figure(figsize=(self.width, self.height))
         FigureCanvasAgg(self.figure)
-        self.write(0.25, 0.34, heading, fontsize=HEADING_PT, fontweight="bold", color=heatmap.INK)
-        self.write(0.25, 0.64, details, fontsize=DETAILS_PT, color="#444444")
+        self.write(0.25, 0.34, heading, fontsize=HEADING_PT, fontweight="bold", color=INK)
+        self.write(0.25, 0.64, details, fontsize=DETAILS_PT, color=DETAILS)
         for number, note in enumerate(notes):
-            self.write(0.25, height + 0.05 + NOTE_IN * number, note, fontsize=NOTE_PT, color="#444444")
+            self.write(0.25, height + 0.05 + NOTE_IN * number, note, fontsize=NOTE_PT, color=DETAILS)
 
     def write(self, left, top, words, **style):
-        self.figure.text(left / self.width, 1 - top / self.height, words, va="center", **style)
+        return self.figure.text(left / self.width, 1 - top / self.height, words, va="center", **style)
 
     def axes(self, left, top, width, height):
         return self.figure.add_axes((left / self.width, 1 - (top + height) / self.height, width / self.width,
                                      height / self.height))
 
-    def save(self, folder, name):
-        """Writes NAME.png and NAME.svg; returns the paths."""
-        paths = []
-        for ending, options in (("png", {"dpi": heatmap.png_dpi(self.width, self.height)}),
-                                ("svg", {"metadata": {"Date": None}})):
-            paths.append(os.path.join(folder, f"{name}.{ending}"))
-            with whole_file(paths[-1], "wb") as file:
-                self.figure.savefig(file, format=ending, facecolor=heatmap.PAPER, **options)
-        return paths
+    def save(self, path):
+        """Writes the file, PNG or SVG by its ending, whole or not at all."""
+        ending = path.rpartition(".")[2]
+        options = {"png": {"dpi": png_dpi(self.width, self.height), "pil_kwargs": {"compress_level": PNG_COMPRESSION}},
+                   "svg": {"metadata": {"Date": None}}}[ending]
+        with whole_file(path, "wb") as file:
+            self.figure.savefig(file, format=ending, facecolor=PAPER, **options)
+
+
+def png_dpi(width_in, height_in):
+    """Less than PNG_DPI for a figure that would be too large an image."""
+    return min(PNG_DPI, MOST_PIXELS_A_SIDE / max(width_in, height_in), math.sqrt(MOST_PIXELS / (width_in * height_in)))
+
+
+def file_name(*words):
+    """A file's name made of words from the data, which may hold anything."""
+    return re.sub(r"[^\w.+-]", "_", "-".join(words), flags=re.ASCII).lstrip(".")[:MOST_NAME_LETTERS] or "_"
+
+
+def ink_on(colour):
+    return INKS[layout.is_pale(colour)]
+
+
+def letter_in(points):
+    """Inches that a letter takes, on average; a line of them is rarely wider."""
+    return 0.0082 * points
 
 
 def style_plain(axes):
@@ -118,8 +181,8 @@ def heading(title, rows):
 # What the benchmarks say of a figure: (column, its value, what it means).
 STATUSES = (
     ("status", "noisy", "noisy: the interval is wider than asked for"),
-    ("placement", "failed", heatmap.MARKS["misplaced"][1]),
-    ("placement", "unverified", heatmap.MARKS["unverified"][1]),
+    ("placement", "failed", layout.MARKS["misplaced"]),
+    ("placement", "unverified", layout.MARKS["unverified"]),
     ("status", "cached", "cached: caches hold part of the memory"),
     ("status", "failed", "failed: the benchmark could not measure it"),
 )
@@ -130,3 +193,9 @@ def status_notes(figures):
     counts = [(sum(any(row[column] == value for row in rows) for rows in figures), meaning)
               for column, value, meaning in STATUSES]
     return [f"{meaning}: {count} of {layout.counted(len(figures), 'figure')}" for count, meaning in counts if count]
+
+
+def span_words(values, unit):
+    """`92.4 ns`, or `92.4 to 171 ns` where they differ by what is seen."""
+    least, most = layout.value_words(min(values)), layout.value_words(max(values))
+    return f"{least} {unit}" if least == most else f"{least} to {most} {unit}"

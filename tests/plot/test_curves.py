@@ -5,7 +5,8 @@ from conftest import environment, machine, write_run
 from test_damage import complaint
 from test_plot import plot, words
 
-from numa_report import core2core, curves, loaded, runs, singles, tables
+from numa_report import core2core, curves, loaded, pictures, runs, singles, tables
+from numa_report.run import Run
 
 KIB, MIB = 1 << 10, 1 << 20
 LEVELS = (("L1d", 0.95, 49 * KIB), ("L2", 3.3, 976 * KIB), ("L3", 13.0, 6 * MIB), ("memory", 150.0, 256 * MIB))
@@ -84,7 +85,7 @@ def test_a_single_run_gives_its_picture_and_nothing_else(tmp_path, name):
 
 def test_every_level_is_named_with_its_latency_and_where_it_ends(tmp_path):
     folder = keep(tmp_path / "run", curve())
-    runs.plot_singles(str(folder), runs.read(str(folder))[1])
+    pictures.draw(Run(str(folder)))
     text = words(folder, "curve")
     assert {"L1d", "L2", "L3", "memory"} <= set(text)
     assert {"0.950 ns, to 49K", "3.30 ns, to 976K", "13.0 ns, to 6M", "150 ns"} <= set(text)
@@ -268,7 +269,7 @@ def test_the_same_data_give_the_same_picture(tmp_path):
         folder = keep(tmp_path / name, rows)
         pictures = []
         for _ in range(2):
-            runs.plot_singles(str(folder), runs.read(str(folder))[1])
+            pictures.draw(Run(str(folder)))
             pictures.append((folder / f"{name}.svg").read_bytes())
         assert pictures[0] == pictures[1]
 

@@ -7,13 +7,14 @@ import sys
 import pytest
 from conftest import machine, write_run
 
-from numa_report import runs
+from numa_report import pictures, runs
 from numa_report.errors import run_main, whole_file
+from numa_report.run import Run
 
 
 def read_judge_and_draw(folder):
-    rows = runs.matrix_of(folder)
-    return 0 if runs.judge(folder, rows) and runs.plot(folder, rows) else 1
+    read = Run(folder)
+    return 0 if read.words and pictures.draw(read) else 1
 
 
 def complaint(path):

@@ -8,7 +8,9 @@ import sys
 import pytest
 from conftest import HARNESS, environment, job, machine, write_run
 
-from numa_report import heatmap, runs, summary, tables
+from numa_report import heatmap, picture, pictures, runs, summary, tables
+from numa_report.lettering import Lettering
+from numa_report.run import Run
 
 PLOT = str(HARNESS / "plot.py")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -25,15 +27,15 @@ def words(folder, name):
 
 
 def draw(folder):
-    runs.plot(str(folder), runs.matrix_of(str(folder)))
+    pictures.draw(Run(str(folder)))
     return folder
 
 
 def test_a_run_gives_png_and_svg_of_both_benches(run_folder):
     done = plot(run_folder)
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.splitlines()[-5:] == [f"{run_folder}/{name}" for name in (
-        "latency.png", "latency.svg", "bandwidth.png", "bandwidth.svg", "report.html")]
+    assert done.stdout.splitlines()[-7:] == [f"{run_folder}/{name}" for name in (
+        "latency.png", "latency.svg", "bandwidth.png", "bandwidth.svg", "penalty.png", "penalty.svg", "report.html")]
     for name in ("latency", "bandwidth"):
         assert (run_folder / f"{name}.png").read_bytes().startswith(PNG_MAGIC)
 
@@ -102,9 +104,10 @@ def test_every_size_of_machine_is_drawn_without_text_over_text(tmp_path, nodes):
     folder = write_run(tmp_path / "run", machine(range(nodes), range(nodes)), environment(range(nodes), range(nodes)))
     rows = runs.matrix_of(str(folder))
     for part in ([row for row in rows if row["bench"] == bench] for bench in ("latency", "bandwidth")):
-        figure = heatmap.draw(part, environment(range(nodes), range(nodes)))
+        figure = heatmap.draw(part, environment(range(nodes), range(nodes))).figure
         renderer = figure.canvas.get_renderer()
-        boxes = [text.get_window_extent(renderer) for axes in figure.axes for text in axes.texts]
+        boxes = [box for axes in figure.axes for part in axes.findobj(Lettering) for _, box in part.boxes(renderer)]
+        assert boxes
         boxes += [text.get_window_extent(renderer) for text in figure.texts]
         overlaps = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
         assert not overlaps
@@ -117,14 +120,14 @@ def test_text_contrasts_with_its_cell(lightness):
     ground = (lightness,) * 3
     def luminance(grey):
         return grey / 12.92 if grey <= 0.04045 else ((grey + 0.055) / 1.055) ** 2.4
-    ink = int(heatmap.ink_on(ground)[1:3], 16) / 255
+    ink = int(picture.ink_on(ground)[1:3], 16) / 255
     bright, dark = sorted((luminance(ink), luminance(lightness)), reverse=True)
     assert (bright + 0.05) / (dark + 0.05) >= 4.1
 
 
 def test_variants_share_one_colour_scale():
     rows = summary.summarise(machine([0, 1], [0, 1], benches=("bandwidth",)))
-    assert len([axes for axes in heatmap.draw(rows, {}).axes if axes.get_ylabel().startswith("GB/s")]) == 1
+    assert len([axes for axes in heatmap.draw(rows, {}).figure.axes if axes.get_ylabel().startswith("GB/s")]) == 1
 
 
 def test_the_same_data_give_the_same_picture(run_folder):
@@ -203,16 +206,16 @@ def test_dollars_and_endless_names_are_drawn_as_they_are(tmp_path):
 
 def test_four_hundred_memory_nodes(tmp_path):
     rows = machine([0], list(range(400)), benches=("latency",), rounds=1, each=1)
-    picture = (draw(write_run(tmp_path / "run", rows)) / "latency.png").read_bytes()
-    width, height = (int.from_bytes(picture[at:at + 4], "big") for at in (16, 20))
-    assert 30_000 < width < 65_536 and width * height <= 101_000_000
+    image = (draw(write_run(tmp_path / "run", rows)) / "latency.png").read_bytes()
+    width, height = (int.from_bytes(image[at:at + 4], "big") for at in (16, 20))
+    assert 25_000 < width < 65_536 and width * height <= picture.MOST_PIXELS
 
 
 def test_an_image_is_never_too_large():
-    assert heatmap.png_dpi(10, 6) == heatmap.PNG_DPI
+    assert picture.png_dpi(10, 6) == picture.PNG_DPI
     for width_in, height_in in ((1000, 2), (3, 2000), (600, 600)):
-        dpi = heatmap.png_dpi(width_in, height_in)
-        assert max(width_in, height_in) * dpi < 1 << 16 and width_in * height_in * dpi * dpi < 1.01 * heatmap.MOST_PIXELS
+        dpi = picture.png_dpi(width_in, height_in)
+        assert max(width_in, height_in) * dpi < 1 << 16 and width_in * height_in * dpi * dpi < 1.01 * picture.MOST_PIXELS
 
 
 def test_a_home_that_cannot_be_written_is_no_news(run_folder):

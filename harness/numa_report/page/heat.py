@@ -92,4 +92,5 @@ def cell_view(row, local, values, penalties):
     classes += [f"p{penalties.step(row['penalty'])}"] if row["penalty"] is not None else ["free"]
     classes += marks[:1]
     return (" ".join(classes), row["number"], "" if row["median"] is None else layout.value_words(row["median"]),
-            layout.interval_words(row, row["scale"]), "" if row["penalty"] is None else layout.penalty_words(row["penalty"]), " ".join(marks))
+            layout.interval_words(row, row["scale"]),
+            "" if row["penalty"] is None else layout.penalty_words(row["penalty"]), " ".join(marks))

@@ -4,14 +4,14 @@ import re
 
 from markupsafe import Markup, escape
 
-from .. import heatmap, picture
+from .. import picture
 
 # matplotlib escapes < and > in texts and attributes, so these find tags alone.
 TAG = re.compile(r"<[^<>]*>")
 LEFT_OUT = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 ROOT = re.compile(r"<svg\b[^>]*>")
-THEME = {heatmap.INK: "--ink", heatmap.PAPER: "--paper", "#444444": "--soft", picture.GREY: "--soft",
-         picture.PALE: "--line"}
+THEME = {picture.INK: "--ink", picture.PAPER: "--paper", picture.DETAILS: "--soft", picture.GREY: "--soft",
+         picture.PALE: "--line", picture.NOTHING: "--raised"}
 
 
 def inlined(path, name, title, alternative):
