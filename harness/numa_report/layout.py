@@ -100,7 +100,8 @@ def counted(number, noun):
 
 def shortened(words, most):
     """One printable line of at most so many letters: a name from the data must not stretch the figure."""
-    words = "".join(letter if letter.isprintable() else " " for letter in words)
+    if not words.isprintable():
+        words = "".join(letter if letter.isprintable() else " " for letter in words)
     return words if len(words) <= most else words[:most - 1] + "…"
 
 
