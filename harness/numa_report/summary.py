@@ -5,8 +5,8 @@
 * median: the median of the rounds' medians. A disturbed round takes more samples than a quiet one and would outweigh
   it if all samples were thrown together.
 * ci_low, ci_high: the 95 % percentile bootstrap of that median, rounds drawn first and samples within each then
-  (Davison and Hinkley, "Bootstrap Methods", 1997, 3.8), so that drift between rounds widens it; 2,000 resamples, fixed
-  seed, so that the same samples give the same file.
+  (Davison and Hinkley, "Bootstrap Methods", 1997, 3.8), so that drift between rounds widens it; 2,000 resamples, the
+  same draws for all cells with as many samples in their rounds, so that the same samples give the same interval.
 * mad: median absolute deviation from the median, in the metric's unit.
 * outliers: samples whose modified z-score |x - median| / (1.4826 mad) is above 3.5 (Iglewicz and Hoaglin, 1993).
   They are counted, never removed: the median does not need it, and they say how busy the machine was.
@@ -41,6 +41,7 @@ from .schema import (CONDITIONS, FEWEST_SAMPLES, HIGHER, MAD_TO_SIGMA, MATRIX_CO
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 NOISY_HALF_WIDTH = 0.05
+MOST_AT_ONCE = 1_000_000  # medians of resampled rounds in memory, of 8 bytes
 
 GROUP = ("bench", "metric", "unit", "variant", "cpu", "cpu_node", "mem_node", *CONDITIONS, "policy")
 
@@ -51,7 +52,9 @@ def summarise(samples, failures=None, jobs=(), run="", host=""):
     for row in with_cells(samples):
         groups.setdefault((row["host"], row["cell"], row["metric"]), []).append(row)
     failed = failures_of_cells(failures or {})
-    rows = [summarise_cell(group, failed.get(cell)) for (_, cell, _), group in groups.items()]
+    rounds = [values_of_rounds(group) for group in groups.values()]
+    rows = [summarise_cell(group, of_rounds, interval, failed.get(cell)) for ((_, cell, _), group), of_rounds, interval
+            in zip(groups.items(), rounds, bootstrap_intervals(rounds))]
     measured = {(row["cell"], row["metric"]) for row in rows}
     rows.extend(cells_without_samples(jobs, failed, measured, run, host))
     add_penalties(rows)
@@ -77,18 +80,21 @@ def failures_of_cells(failures):
                             for reason, rounds in reasons.items()) for cell, reasons in of_cells.items()}
 
 
-def summarise_cell(group, failures=None):
-    first = group[0]
+def values_of_rounds(group):
+    """The values of each round that count, rising."""
     rounds = {}
     for row in group:
         rounds.setdefault(row["round"], []).append(row)
-    rounds = {number: [row["value"] for row in undisturbed(rows)] for number, rows in rounds.items()}
-    round_medians = [median(of_round) for of_round in rounds.values()]
+    return [sorted(row["value"] for row in undisturbed(rows)) for rows in rounds.values()]
+
+
+def summarise_cell(group, rounds, interval, failures=None):
+    first, (low, high) = group[0], interval
+    round_medians = [median_of_rising(values) for values in rounds]
     middle = median(round_medians)
-    low, high = bootstrap_interval([numpy.array(of_round) for of_round in rounds.values()],
-                                   seed=zlib.crc32(repr([first[name] for name in GROUP]).encode()))
-    values = numpy.array([value for of_round in rounds.values() for value in of_round])
-    mad = float(numpy.median(numpy.abs(values - middle)))
+    values = [value for of_round in rounds for value in of_round]
+    distances = sorted(abs(value - middle) for value in values)
+    mad = median_of_rising(distances)
     fractions = [row["placed_fraction"] for row in group if row["placed_fraction"] is not None]
     placement = worst_placement(group)
     noise = describe_noise(len(values), middle, low, high, round_medians)
@@ -98,7 +104,7 @@ def summarise_cell(group, failures=None):
         **{name: first[name] for name in ("run", "host", *GROUP)}, "pages": pages.pop() if len(pages) == 1 else "mixed",
         "cell": first["cell"], "better": better_of(first["unit"], first.get("better")),
         "median": middle, "ci_low": low, "ci_high": high, "mad": mad, "samples": len(values),
-        "outliers": int(numpy.sum(numpy.abs(values - middle) > OUTLIER_Z * MAD_TO_SIGMA * mad)),
+        "outliers": sum(distance > OUTLIER_Z * MAD_TO_SIGMA * mad for distance in distances),
         "status": status, "penalty": None, "placement": placement,
         "placed_fraction": min(fractions) if fractions else None,
         "started_at": min(row["started_at"] for row in group), "rounds": len(rounds),
@@ -106,17 +112,53 @@ def summarise_cell(group, failures=None):
     }
 
 
-def bootstrap_interval(rounds, seed):
-    """The 95 % percentile-bootstrap interval of the median of the rounds' medians."""
-    random = numpy.random.default_rng(seed)
-    medians = numpy.empty((RESAMPLES, len(rounds)))
-    drawn = random.integers(0, len(rounds), (RESAMPLES, len(rounds)))
-    for number, values in enumerate(rounds):
+def median_of_rising(values):
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+
+
+def bootstrap_intervals(cells):
+    """The 95 % percentile-bootstrap interval of each cell's median of its rounds' medians.
+
+    cells: the rising values of each of its rounds, for each cell. Those of one shape are done together.
+    """
+    shapes = {}
+    for place, rounds in enumerate(cells):
+        shapes.setdefault(tuple(sorted(map(len, rounds))), []).append(place)
+    found = [None] * len(cells)
+    for lengths, places in shapes.items():
+        below, above = drawn_medians(lengths)
+        most = max(1, MOST_AT_ONCE // below.size)
+        for start in range(0, len(places), most):
+            part = places[start:start + most]
+            values = numpy.array([[value for of_round in sorted(cells[place], key=len) for value in of_round]
+                                  for place in part])
+            medians = numpy.take(values, below, axis=1)
+            if above is not None:
+                medians = (medians + numpy.take(values, above, axis=1)) / 2
+            medians.sort(axis=2)  # quicker than numpy.median by far
+            medians = (medians[:, :, (len(lengths) - 1) // 2] + medians[:, :, len(lengths) // 2]) / 2
+            ends = numpy.quantile(medians, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
+            for place, low, high in zip(part, *ends.tolist()):
+                found[place] = low, high
+    return found
+
+
+def drawn_medians(lengths):
+    """Where the medians of the resampled rounds stand, when rounds have so many rising values, one round behind the other.
+
+    A resample of rising values has its median at the median of the places drawn, so that it need not be looked at.
+    Returns (places, places whose values to put halfway between, None where no length is even): a row a resample, a
+    column a round drawn.
+    """
+    random = numpy.random.default_rng(zlib.crc32(repr(lengths).encode()))
+    drawn = random.integers(0, len(lengths), (RESAMPLES, len(lengths)))
+    below, above, first = numpy.empty_like(drawn), numpy.empty_like(drawn), 0
+    for number, length in enumerate(lengths):
         where = numpy.nonzero(drawn == number)
-        picks = random.integers(0, len(values), (len(where[0]), len(values)))
-        medians[where] = numpy.median(values[picks], axis=1)
-    low, high = numpy.quantile(numpy.median(medians, axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+        picks = numpy.sort(random.integers(0, length, (len(where[0]), length)), axis=1)
+        below[where], above[where] = first + picks[:, (length - 1) // 2], first + picks[:, length // 2]
+        first += length
+    return below, None if (below == above).all() else above
 
 
 def worst_placement(group):

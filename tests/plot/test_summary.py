@@ -29,11 +29,34 @@ def test_median_mad_and_counts_are_over_all_rounds():
 
 def test_interval_covers_the_true_median_about_95_times_in_100():
     random = numpy.random.default_rng(1)
-    covered = 0
-    for trial in range(300):
-        low, high = summary.bootstrap_interval([random.normal(100, 3, 41)], seed=trial)
-        covered += low <= 100 <= high
+    trials = [[sorted(random.normal(100, 3, 41))] for _ in range(300)]
+    covered = sum(low <= 100 <= high for low, high in summary.bootstrap_intervals(trials))
     assert 0.91 <= covered / 300 <= 0.99
+
+
+def drawn_one_by_one(rounds, resamples=4000):
+    """The same interval the long way: rounds drawn first, then samples within each."""
+    random = numpy.random.default_rng(7)
+    medians = []
+    for _ in range(resamples):
+        drawn = [rounds[number] for number in random.integers(0, len(rounds), len(rounds))]
+        medians.append(numpy.median([numpy.median(random.choice(values, len(values))) for values in drawn]))
+    return numpy.quantile(medians, [0.025, 0.975])
+
+
+@pytest.mark.parametrize("lengths", [(5, 5, 5), (6, 6, 6, 6), (7, 4, 9), (2,), (30, 7, 7, 8)])
+def test_interval_is_that_of_rounds_and_samples_drawn_one_by_one(lengths):
+    random = numpy.random.default_rng(len(lengths))
+    rounds = [sorted(random.normal(100 + 2 * number, 3, length)) for number, length in enumerate(lengths)]
+    (found,) = summary.bootstrap_intervals([rounds])
+    assert found == pytest.approx(drawn_one_by_one(rounds), abs=0.6)
+
+
+def test_a_cells_interval_does_not_depend_on_the_other_cells():
+    random = numpy.random.default_rng(3)
+    cells = [[sorted(random.normal(100, 3, length)) for length in lengths]
+             for lengths in ((5, 5, 5), (5, 7, 5), (7, 5, 5), (5, 5, 5), (41,), (6, 6))]
+    assert summary.bootstrap_intervals(cells) == [summary.bootstrap_intervals([cell])[0] for cell in cells]
 
 
 def test_a_disturbed_round_widens_the_interval_and_leaves_the_median():
