@@ -276,12 +276,12 @@ def test_pictures_are_inlined_with_their_own_ids_and_the_pages_colours(tmp_path)
     (tmp_path / "one.svg").write_text(
         '<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "x" "http://x">\n<svg xmlns:xlink="http://x" width="72pt" '
         'height="36pt" viewBox="0 0 72 36"><metadata>http://x</metadata><style>*{}</style><!-- id="a" -->'
-        '<g id="a" style="fill: #111111; stroke: #0072b2"><use xlink:href="#a"/><path clip-path="url(#a)"/>'
+        '<g id="a" style="fill: #111111; stroke: #d55e00"><use xlink:href="#a"/><path clip-path="url(#a)"/>'
         '<text>id="a" #111111</text></g></svg>', encoding="utf-8")
     svg = vector.inlined(str(tmp_path / "one.svg"), "picture-0", "A <title>", "Two & words")
     assert 'viewBox="0 0 72 36"' in svg and 'width="96"' in svg and 'role="img"' in svg
     assert "A &lt;title&gt;" in svg and "Two &amp; words" in svg
-    assert '<g id="picture-0-a" style="fill: var(--ink); stroke: #0072b2">' in svg
+    assert '<g id="picture-0-a" style="fill: var(--ink); stroke: #d55e00">' in svg
     assert 'href="#picture-0-a"' in svg and "url(#picture-0-a)" in svg and '<text>id="a" #111111</text>' in svg
     assert "http" not in svg and "<style" not in svg
 

@@ -4,14 +4,15 @@ import re
 
 from markupsafe import Markup, escape
 
-from .. import picture
+from .. import curves, picture
 
 # matplotlib escapes < and > in texts and attributes, so these find tags alone.
 TAG = re.compile(r"<[^<>]*>")
 LEFT_OUT = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 ROOT = re.compile(r"<svg\b[^>]*>")
 THEME = {picture.INK: "--ink", picture.PAPER: "--paper", picture.DETAILS: "--soft", picture.GREY: "--soft",
-         picture.PALE: "--line", picture.NOTHING: "--raised"}
+         picture.PALE: "--line", picture.NOTHING: "--raised", curves.FLAT_COLOUR: "--flat",
+         picture.COLOURS[0].lower(): "--blue"}  # the one line colour that is too dark for a dark page
 
 
 def inlined(path, name, title, alternative):
