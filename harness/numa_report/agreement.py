@@ -53,12 +53,10 @@ def refuse_other_places(path, rows, environment):
 
 def refuse_other_summary(path, number, row, samples):
     for name, value in summary_of(samples).items():
-        there = row[name] if name in ("median", "samples") else number_of(row.get(name))
-        if there is None or value is None:
-            differs = there is not value and name in ("median", "samples")
-        else:
-            differs = abs(there - value) > CLOSE * abs(value)
-        if differs:
+        there = row.get(name)
+        if name not in row:  # a column that came later
+            continue
+        if (there is None) != (value is None) or value is not None and abs(there - value) > CLOSE * abs(value):
             raise DataError(path, f"{there}, but {value} by the samples in samples.csv{WAY_OUT}", row=number, column=name)
 
 
@@ -88,19 +86,12 @@ def summary_of(samples):
     kept = [[sample["value"] for sample in undisturbed(of_round)] for of_round in rounds.values()]
     values = [value for of_round in kept for value in of_round]
     if not values:
-        return {"samples": 0, "median": None}
+        return {"samples": 0, "median": None, "rounds": 0}
     middle = median(map(median, kept))
     apart = [abs(value - middle) for value in values]
     mad = median(apart)
-    return {"samples": len(values), "median": middle, "mad": mad,
+    return {"samples": len(values), "median": middle, "mad": mad, "rounds": len(kept),
             "outliers": sum(value > OUTLIER_Z * MAD_TO_SIGMA * mad for value in apart)}
-
-
-def number_of(word):
-    try:
-        return float(word)
-    except (TypeError, ValueError):
-        return None
 
 
 def refuse_other_cell(path, number, row, described):

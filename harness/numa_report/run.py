@@ -9,7 +9,7 @@ from functools import cached_property
 
 from numa_sweep import collect, environment
 
-from . import agreement, runs, singles, tables, verdict
+from . import agreement, checksums, runs, singles, tables, verdict
 from .errors import DataError
 
 # round and value as measured; disturbed: the benchmark's word for what went on meanwhile, "" when nothing did
@@ -22,6 +22,7 @@ class Run:
     def __init__(self, folder):
         self.folder = folder
         self.name = os.path.basename(os.path.abspath(folder))
+        checksums.refuse_changed(folder)
         self.environment = environment.load(folder)
         self.rows, self.singles = runs.read(folder)  # of matrix.csv; {picture of singles.PICTURES: samples}
         agreement.refuse_other_places(os.path.join(folder, "matrix.csv"), self.rows, self.environment)

@@ -5,7 +5,7 @@ import shlex
 
 from numa_sweep import collect, environment
 
-from . import singles, tables, verdict
+from . import checksums, singles, tables, verdict
 from .errors import ReportError
 
 DATA = ("matrix.csv", "samples.csv")
@@ -112,6 +112,7 @@ def write_summary(folder, samples, failures=None, jobs=()):
     run, host = os.path.basename(os.path.abspath(folder)), environment.load(folder).get("host") or ""
     rows = summary.summarise(samples, failures, jobs, run, host)
     summary.write_matrix(folder, rows)
+    checksums.renew(folder, checksums.DERIVED)
     return rows
 
 
@@ -122,26 +123,3 @@ def judge(folder, rows):
     words = verdict.lines(rows, environment.load(folder), sentinels)
     verdict.save(folder, words)
     return words
-
-
-def plot(folder, rows):
-    """Draws every figure of the matrix's rows; returns the paths."""
-    from . import heatmap  # matplotlib takes seconds to import: only where a picture is wanted
-
-    return heatmap.draw_all(rows, environment.load(folder), folder)
-
-
-def plot_singles(folder, parts):
-    """Draws the pictures of single runs from read()'s samples; returns the paths."""
-    if not parts:
-        return []
-    from . import core2core, curves, loaded
-
-    drawers = {singles.CURVE: curves, singles.LOADED: loaded, singles.CORE2CORE: core2core}
-    described, paths = environment.load(folder), []
-    for name, rows in parts.items():
-        page = drawers[name].draw(rows, described)
-        if page is None:
-            raise ReportError(f"{os.path.join(folder, 'samples.csv')}: too little of {name} was measured for a picture")
-        paths += page.save(folder, name)
-    return paths

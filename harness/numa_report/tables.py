@@ -104,6 +104,11 @@ MATRIX = {
     "samples": whole, "status": one_of(STATUSES), "penalty": optional(above_zero),
     "placement": optional(one_of(PLACEMENTS)),
 }
+MATRIX_IF_PRESENT = {
+    **IF_PRESENT, "mad": optional(number), "outliers": optional(whole), "rounds": optional(whole),
+    "placed_fraction": optional(fraction),
+}
+
 
 def shown(field):
     """The field as a short quoted word that cannot break the line it is printed in."""
@@ -203,7 +208,7 @@ def refuse_duplicates(path, rows, columns):
 
 
 def read_matrix(path):
-    rows = read_table(path, MATRIX, IF_PRESENT)
+    rows = read_table(path, MATRIX, MATRIX_IF_PRESENT)
     refuse_duplicates(path, rows, ("cell", "metric", "host"))
     refuse_duplicates(path, rows, ("mem_node", "policy", "bench", "metric", "variant", "cpu_node", "cpu", "host",
                                    *CONDITIONS))

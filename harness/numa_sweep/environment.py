@@ -3,6 +3,7 @@
 import glob
 import importlib.util
 import json
+import math
 import os
 import platform
 import re
@@ -60,7 +61,7 @@ def load(folder):
     path = os.path.join(folder, PATH)
     try:
         with open(path, encoding="utf-8") as file:
-            environment = json.load(file)
+            environment = json.load(file, parse_int=bounded, parse_float=finite, parse_constant=refuse_constant)
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:
@@ -71,6 +72,22 @@ def load(folder):
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise DataError(path, f"schema {ascii(schema):.40}; this version reads 1" + (f" to {SCHEMA}" if SCHEMA > 1 else ""))
     return environment
+
+
+def bounded(digits):
+    if len(digits) > 19:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def finite(digits):
+    if not math.isfinite(float(digits)):
+        raise ValueError(f"a number that is too large: {digits:.20}")
+    return float(digits)
+
+
+def refuse_constant(name):
+    raise ValueError(name)
 
 
 def read(path):

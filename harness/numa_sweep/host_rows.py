@@ -7,7 +7,7 @@ import os
 import signal
 from contextlib import suppress
 
-from numa_report import runs, tables
+from numa_report import checksums, runs, tables
 from numa_report.errors import ReportError
 from numa_report.layout import counted
 
@@ -55,6 +55,7 @@ def is_whole(run):
 def summarise(run):
     """What a host's run folder says of itself, as columns of its row; its matrix.csv is made where it is not there."""
     try:
+        checksums.refuse_changed(run)
         described = environment.load(run)
     except ReportError as error:
         return {"cpu_model": "", "started_at": "", "kernel": "", "status": FAILED, "reason": without_path(error, run)}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from numa_report import runs, table
+from numa_report import checksums, runs, singles, table
 from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 from numa_report.rounds import round_medians, rounds_disagree
@@ -21,6 +21,8 @@ from . import plan, records, scripts, topology, workload
 from .progress import Progress
 
 PREFLIGHT_WATCH_MS = 300
+DATA = (environment.PATH, "plan.csv", "samples.csv", collect.SENTINELS, "matrix.csv",
+        *(f"{name}.csv" for name in singles.PICTURES))
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
              "./harness/run_matrix.sh --sizes 4M` shows it in a virtual two-node machine")
 
@@ -258,6 +260,7 @@ def continued(options, root):
     identity.refuse_other_machine(folder, recorded, json.loads(json.dumps(describe(before, root, machine))))
     jobs = reread(folder, before, machine)
     done = forget_failures(folder, jobs, before)
+    checksums.forget(folder)
     write_plan(folder, root, before, jobs)
     records.write_joblog(folder, jobs, done)
     resumed_at = recorded.get("resumed_at")
@@ -387,11 +390,13 @@ def finish(folder, options, results):
     if options.samples_only:
         for job, reason in reasons.items():
             say(f"round {job.round}, {job.words()}, failed: {reason}")
+        checksums.write(folder, DATA)
         os.unlink(os.path.join(folder, runs.UNFINISHED))
         status = 1 if reasons else 0
         progress.event("finished", folder=folder, status=status, failed=len({job.key for job in reasons}))
         return status
     rows = runs.write_summary(folder, samples, reasons, results.jobs)
+    checksums.write(folder, DATA)
     remove_pictures(folder, rows)
     words = runs.judge(folder, rows)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced", "noisy")}
