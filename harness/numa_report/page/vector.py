@@ -9,28 +9,27 @@ from .. import curves, picture
 # matplotlib escapes < and > in texts and attributes, so these find tags alone.
 TAG = re.compile(r"<[^<>]*>")
 LEFT_OUT = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
-ROOT = re.compile(r"<svg\b[^>]*>")
+ROOT = re.compile(r'<svg\b[^>]*? width="([0-9.]+)pt"[^>]*? viewBox="([-0-9. ]+)"[^>]*>')
+PX_A_PT = 4 / 3
 THEME = {picture.INK: "--ink", picture.PAPER: "--paper", picture.DETAILS: "--soft", picture.GREY: "--soft",
          picture.PALE: "--line", picture.NOTHING: "--raised", curves.FLAT_COLOUR: "--flat",
          picture.COLOURS[0].lower(): "--blue"}  # the one line colour that is too dark for a dark page
 
 
 def inlined(path, name, title, alternative):
-    """The SVG file as an element of the page. name: what its ids begin with, another one for each picture."""
+    """The SVG file as an element of the page; None where it is no picture of matplotlib's.
+
+    name: what its ids begin with, another one for each picture.
+    """
     with open(path, encoding="utf-8") as file:
         content = LEFT_OUT.sub("", file.read())
     root = ROOT.search(content)
     if root is None:
         return None
-    box = re.search(r'viewBox="([-0-9. ]+)"', root[0])
-    width = re.search(r'width="([0-9.]+)pt"', root[0])
     body = TAG.sub(lambda tag: themed(tag[0], name), content[root.end():])
-    opening = (f'<svg viewBox="{box[1] if box else "0 0 600 400"}" width="{float(width[1]) * 4 / 3:.0f}" role="img" '
-               f'aria-labelledby="{name}-title {name}-words">') if width else None
-    if opening is None:
-        return None
-    words = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-words">{escape(alternative)}</desc>'
-    return Markup(opening + words + body.strip())
+    return Markup(f'<svg viewBox="{root[2]}" width="{float(root[1]) * PX_A_PT:.0f}" role="img" '
+                  f'aria-labelledby="{name}-title {name}-words"><title id="{name}-title">{escape(title)}</title>'
+                  f'<desc id="{name}-words">{escape(alternative)}</desc>{body.strip()}')
 
 
 def themed(tag, name):
