@@ -16,6 +16,7 @@ share of a figure and a change is a ratio.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy
 
@@ -23,6 +24,10 @@ FALSE_SHARE = 0.05  # of the claimed changes, expected at most
 CONFIDENCE = 0.95  # of each interval
 POWER = 0.80  # the chance with which the smallest visible change is seen
 NOISE_THRESHOLD = 0.02  # a change within it is not news
+STRAY_AMONG = 6  # rounds of a cell: one of so many may be far off
+STRAY = 4  # standard deviations: farther off a round is a stray
+MOST_STRAYS = 0.05  # of all rounds: more are no accident
+SIMULATED = 20000  # sets of rounds
 LEAST_SPREAD = 5e-4  # of rounds: what a few quiet ones show below that is luck, or rounding
 ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
 
@@ -80,7 +85,7 @@ def changes(befores, afters, groups):
     for group in dict.fromkeys(groups):
         members = [place for place, other in enumerate(groups) if other == group]
         pairs = [(befores[place], afters[place]) for place in members]
-        variances, freedoms = moderated([pooled(*pair) for pair in pairs])
+        variances, freedoms = spreads(pairs)
         for place, (before, after), variance, freedom in zip(members, pairs, variances, freedoms):
             middle = math.log(after.median / before.median)
             error = None
@@ -104,13 +109,53 @@ def rounds_of(known):
     return known.rounds or ASSUMED_ROUNDS
 
 
-def pooled(*knowns):
-    """(variance of one round's median, degrees of freedom) of both runs together; (0, 0) where neither tells."""
-    told = [known for known in knowns if known.variance is not None and known.freedom > 0]
-    freedom = sum(known.freedom for known in told)
-    if not told:
-        return 0.0, 0.0
-    return sum(known.variance * known.freedom for known in told) / freedom, freedom
+def spreads(cells):
+    """(variances of one round's median, degrees of freedom) of alike cells. cells: what each run knows, [Known], of each.
+
+    A median stands a round that was disturbed, and so should its interval: of every STRAY_AMONG rounds of a cell the one
+    farthest off is left out. But where such rounds are common, two of three may be disturbed together, which moves the
+    median: then all count. With a share p of strays that befalls 6 p^2 of the pairs of three rounds: 1.5 % at MOST_STRAYS.
+    """
+    variances, freedoms = moderated([pooled(cell, leave_out=True) for cell in cells])
+    rounds = [deviations_of(cell) for cell in cells]
+    number = sum(map(len, rounds))
+    stray = sum(sum(abs(deviation) > STRAY * math.sqrt(variance) for deviation in of_cell)
+                for of_cell, variance in zip(rounds, variances))
+    if stray > MOST_STRAYS * number:
+        return moderated([pooled(cell, leave_out=False) for cell in cells])
+    return variances, freedoms
+
+
+def pooled(cell, leave_out):
+    """(variance of one round's median, degrees of freedom) of a cell, from all its runs; (0, 0) where none tells."""
+    parts = [(known.variance, known.freedom) for known in cell if known.freedom > 0]
+    squares = sorted(deviation ** 2 for deviation in deviations_of(cell))
+    if squares:
+        left_out = len(squares) // STRAY_AMONG if leave_out else 0
+        rounds = tuple(sorted(len(known.deviations) for known in cell if len(known.deviations) > 1))
+        expected, freedom = expected_squares(rounds, left_out)
+        parts.append((sum(squares[:len(squares) - left_out]) / expected, freedom))
+    freedom = sum(part for _, part in parts)
+    return (sum(variance * part for variance, part in parts) / freedom, freedom) if parts else (0.0, 0.0)
+
+
+def deviations_of(cell):
+    return [deviation for known in cell if len(known.deviations) > 1 for deviation in known.deviations]
+
+
+@lru_cache(maxsize=None)
+def expected_squares(rounds, left_out):
+    """(sum that pooled() gets of the squares of normal rounds with variance 1, its degrees of freedom), by simulation.
+
+    rounds: how many there are of each run. The degrees are those of the chi-squared distribution whose logarithm has the
+    variance that the sum's has.
+    """
+    random = numpy.random.default_rng(len(rounds))
+    drawn = [random.normal(size=(SIMULATED, count)) for count in rounds]
+    squares = numpy.concatenate([(part - numpy.median(part, axis=1, keepdims=True)) ** 2 for part in drawn], axis=1)
+    squares.sort(axis=1)
+    sums = squares[:, :squares.shape[1] - left_out].sum(axis=1)
+    return float(sums.mean()), 2 * trigamma_inverse(float(numpy.log(sums).var()))
 
 
 def moderated(spreads):

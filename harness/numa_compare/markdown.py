@@ -7,7 +7,7 @@ from . import comparison, words
 
 MOST_ROWS = 200  # of one table: what a pull request takes is 65,536 letters
 LOUD = (comparison.WORSE, comparison.BETTER)
-SPECIAL = re.compile(r"([\\`*_{}\[\]()!|~])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]|~])")
 REFERENCE = re.compile(r"([@#])(?=\w)")
 ZERO_WIDTH_SPACE = "\u200b"
 

@@ -3,7 +3,7 @@
 import math
 import os
 from dataclasses import dataclass, field
-from statistics import median, variance
+from statistics import median
 
 from numa_report import rounds, run, runs, tables
 from numa_report.errors import ReportError
@@ -18,8 +18,9 @@ class Known:
 
     median: float  # in the metric's unit
     rounds: int  # 0: not known
-    variance: float  # of one round's median; None where nothing tells it
-    freedom: float  # degrees of freedom of the variance
+    deviations: tuple = ()  # of the rounds' medians from that
+    variance: float = 0.0  # of one round's median, where an interval tells it
+    freedom: float = 0.0  # degrees of freedom of that variance; 0: there is none
 
 
 @dataclass
@@ -82,9 +83,9 @@ def from_samples(rows, samples):
         for sample in samples.get(key_of(row), ()):
             of_rounds.setdefault(sample.round, []).append({"value": sample.value, "disturbed": sample.disturbed})
         medians = rounds.round_medians(of_rounds)
-        above_zero = [math.log(value) for value in medians if value > 0]
-        spread = variance(above_zero) if len(above_zero) == len(medians) > 1 else None
-        known[key_of(row)] = Known(median(medians), len(medians), spread, len(medians) - 1)
+        middle = median(medians)
+        deviations = tuple(math.log(value / middle) for value in medians) if min(medians) > 0 else ()
+        known[key_of(row)] = Known(middle, len(medians), deviations)
     return known
 
 
@@ -93,10 +94,10 @@ def from_rows(rows):
     known = {}
     for row in measured(rows):
         count = int(row["rounds"]) if str(row.get("rounds") or "").isdigit() else 0
-        spread, freedom = None, 0
+        spread, freedom = 0.0, 0.0
         if row["ci_low"] and row["ci_high"] and row["ci_low"] < row["ci_high"]:
             spread, freedom = estimate.variance_of_interval(math.log(row["ci_high"] / row["ci_low"]), count)
-        known[key_of(row)] = Known(row["median"], count, spread, freedom)
+        known[key_of(row)] = Known(row["median"], count, (), spread, freedom)
     return known
 
 

@@ -33,7 +33,7 @@ def spreads_of(operand):
         if operand.known_of(row):
             groups.setdefault((row["bench"], row["metric"]), []).append(row)
     for rows in groups.values():
-        moderated = estimate.moderated([estimate.pooled(operand.known_of(row)) for row in rows])
+        moderated = estimate.spreads([[operand.known_of(row)] for row in rows])
         found.update(zip(map(id, rows), zip(*moderated)))
     return found
 
