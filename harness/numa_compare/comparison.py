@@ -87,9 +87,9 @@ def compare(first, other, threshold=estimate.NOISE_THRESHOLD):
 
 def judge(pairs, first, other, threshold):
     """The answers for pairs that both runs measured."""
-    befores = [first.known_of(pair.before) for pair in pairs]
-    afters = [other.known_of(pair.after) for pair in pairs]
-    changes = estimate.changes(befores, afters, [(pair.row["bench"], pair.row["metric"]) for pair in pairs])
+    changes = estimate.changes([
+        estimate.Cell(first.known_of(pair.before), other.known_of(pair.after), (pair.row["bench"], pair.row["metric"]),
+                      1 if is_higher_better(pair.row) else -1) for pair in pairs])
     shown, p_needed = estimate.claimed([change.p for change in changes])
     return [answer_of(*each, p_needed, first, other, threshold) for each in zip(pairs, changes, shown)]
 

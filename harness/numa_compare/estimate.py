@@ -7,8 +7,8 @@ share of a figure and a change is a ratio.
 * Rounds are few (3 to 7), so a cell's own variance is a poor guess. It is moderated by those of the other cells of its
   quantity (empirical Bayes: Smyth, "Linear models and empirical Bayes methods", 2004): the more alike the cells'
   variances are, the more each counts for all.
-* A run's figures are wrong together by what moves between runs, which its rounds, minutes apart, show only in part.
-  drift_variance() is the allowance.
+* Between runs the machine's level moves more than between rounds, minutes apart. Of the rounds' variance the share that
+  all cells have in common is that level's, and BETWEEN_RUNS times as much is allowed for (common_share()).
 * A change is claimed when its p-value (t distribution, no change being the hypothesis) survives Benjamini and
   Hochberg's procedure (1995) over all cells of the comparison at 5 %, and it is beyond the noise threshold: of the
   changes claimed, at most 5 % are expected to be false, however many cells there are.
@@ -29,6 +29,10 @@ STRAY = 4  # standard deviations: farther off a round is a stray
 MOST_STRAYS = 0.05  # of all rounds: more are no accident
 SIMULATED = 20000  # sets of rounds
 LEAST_SPREAD = 5e-4  # of rounds: what a few quiet ones show below that is luck, or rounding
+BETWEEN_RUNS = 3.0  # how much more the machine's level varies between runs than between rounds: for 1/f noise and runs of
+# 3 rounds, 100 times their length apart, 3.3 by simulation, 2.2 at 10 times; for white noise 0
+LEAST_COMMON = 0.05  # share of the rounds' variance that is taken to be the machine's level whatever the rounds show
+FEWEST_IN_COMMON = 4  # cells, below which nothing tells their own noise from what they have in common
 ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
 
 # Width of the 95 % bootstrap interval that summary.py gives, in standard deviations of a normal round's median, by the
@@ -50,6 +54,20 @@ def variance_of_interval(width, rounds):
 def variance_of_median(count):
     """Of `count` normally distributed numbers with variance 1: asymptotically pi / 2n, exact for 1, within 2 % for odd."""
     return math.pi / 2 / (count + math.pi / 2 - 1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the two runs know of one cell."""
+
+    before: object  # Known
+    after: object
+    kind: object  # cells whose spreads tell of each other's
+    sign: int  # 1 where higher is better, else -1: so that a busy machine moves all cells the same way
+
+    @property
+    def runs(self):
+        return self.before, self.after
 
 
 @dataclass(frozen=True)
@@ -77,32 +95,51 @@ def quantile(probability, freedom):
     return float(stdtrit(freedom, probability))
 
 
-def changes(befores, afters, groups):
-    """The Change of each pair of Known; groups: what each pair is of, since only alike cells' variances tell of each other."""
+def changes(cells):
+    """The Change of each Cell."""
     from scipy.special import stdtr
 
-    found = [None] * len(befores)
-    for group in dict.fromkeys(groups):
-        members = [place for place, other in enumerate(groups) if other == group]
-        pairs = [(befores[place], afters[place]) for place in members]
-        variances, freedoms = spreads(pairs)
-        for place, (before, after), variance, freedom in zip(members, pairs, variances, freedoms):
-            middle = math.log(after.median / before.median)
-            error = None
-            if freedom > 0:
-                error = math.sqrt(variance * (variance_of_median(rounds_of(before)) + variance_of_median(rounds_of(after)))
-                                  + drift_variance(variance))
-            p = 1.0 if error is None else 2 * float(stdtr(freedom, -abs(middle) / error))
-            found[place] = Change(middle, error, freedom, p)
+    variances, freedoms = [0.0] * len(cells), [0.0] * len(cells)
+    for kind in dict.fromkeys(cell.kind for cell in cells):
+        members = [place for place, cell in enumerate(cells) if cell.kind == kind]
+        for place, variance, freedom in zip(members, *spreads([cells[place].runs for place in members])):
+            variances[place], freedoms[place] = float(variance), float(freedom)
+    common, of_common = common_share(cells, variances)
+    found = []
+    for cell, variance, freedom in zip(cells, variances, freedoms):
+        middle = math.log(cell.after.median / cell.before.median)
+        if freedom <= 0:
+            found.append(Change(middle, None, 0.0, 1.0))
+            continue
+        own = variance * (sum(variance_of_median(rounds_of(known)) for known in cell.runs) + 2 * BETWEEN_RUNS * LEAST_COMMON)
+        drift = variance * 2 * BETWEEN_RUNS * max(0.0, common - LEAST_COMMON)
+        error = math.sqrt(own + drift)
+        freedom = (own + drift) ** 2 / (own ** 2 / freedom + drift ** 2 / of_common) if drift else freedom  # Satterthwaite's
+        found.append(Change(middle, error, freedom, 2 * float(stdtr(freedom, -abs(middle) / error))))
     return found
 
 
-def drift_variance(variance):
-    """What two runs differ by beyond what their rounds do."""
-    return 2 * DRIFT * variance
+def common_share(cells, variances):
+    """(the share of a round's variance that all cells have in common, its degrees of freedom).
 
-
-DRIFT = 1.0
+    A round in which every cell is a little slow is not noise of the cells but the machine's level, which moves between
+    runs too. The common part of a round is the median over the cells of their deviations, each in its own standard
+    deviations; what the median of so many independent ones would be is taken off.
+    """
+    of_rounds, least = {}, FEWEST_IN_COMMON
+    for cell, variance in zip(cells, variances):
+        for run, known in enumerate(cell.runs):
+            for number, deviation in known.deviations.items():
+                of_rounds.setdefault((run, number), []).append(cell.sign * deviation / math.sqrt(variance))
+    most = max(map(len, of_rounds.values()), default=0)
+    shared = {key: parts for key, parts in of_rounds.items() if len(parts) >= max(least, most / 2)}  # not the extra rounds
+    counts = [sum(run == key[0] for key in shared) for run in (0, 1)]
+    freedom = sum(count - 1 for count in counts if count > 1)
+    if freedom < 1:
+        return LEAST_COMMON, 1
+    squares = sum(float(numpy.median(parts)) ** 2 for parts in shared.values())
+    expected, _ = expected_squares(tuple(sorted(count for count in counts if count > 1)), 0)
+    return squares / expected - variance_of_median(most), freedom
 
 
 def rounds_of(known):
@@ -132,7 +169,7 @@ def pooled(cell, leave_out):
     squares = sorted(deviation ** 2 for deviation in deviations_of(cell))
     if squares:
         left_out = len(squares) // STRAY_AMONG if leave_out else 0
-        rounds = tuple(sorted(len(known.deviations) for known in cell if len(known.deviations) > 1))
+        rounds = tuple(sorted(len(known.deviations) for known in cell if known.deviations))
         expected, freedom = expected_squares(rounds, left_out)
         parts.append((sum(squares[:len(squares) - left_out]) / expected, freedom))
     freedom = sum(part for _, part in parts)
@@ -140,7 +177,7 @@ def pooled(cell, leave_out):
 
 
 def deviations_of(cell):
-    return [deviation for known in cell if len(known.deviations) > 1 for deviation in known.deviations]
+    return [deviation for known in cell for deviation in known.deviations.values()]
 
 
 @lru_cache(maxsize=None)

@@ -18,7 +18,7 @@ class Known:
 
     median: float  # in the metric's unit
     rounds: int  # 0: not known
-    deviations: tuple = ()  # of the rounds' medians from that
+    deviations: dict = field(default_factory=dict)  # {round: how far its median is from that}
     variance: float = 0.0  # of one round's median, where an interval tells it
     freedom: float = 0.0  # degrees of freedom of that variance; 0: there is none
 
@@ -82,9 +82,10 @@ def from_samples(rows, samples):
         of_rounds = {}
         for sample in samples.get(key_of(row), ()):
             of_rounds.setdefault(sample.round, []).append({"value": sample.value, "disturbed": sample.disturbed})
-        medians = rounds.round_medians(of_rounds)
-        middle = median(medians)
-        deviations = tuple(math.log(value / middle) for value in medians) if min(medians) > 0 else ()
+        medians = dict(zip(of_rounds, rounds.round_medians(of_rounds)))
+        middle = median(medians.values())
+        deviations = {number: math.log(value / middle) for number, value in medians.items()} \
+            if len(medians) > 1 and min(medians.values()) > 0 else {}
         known[key_of(row)] = Known(middle, len(medians), deviations)
     return known
 
@@ -97,7 +98,7 @@ def from_rows(rows):
         spread, freedom = 0.0, 0.0
         if row["ci_low"] and row["ci_high"] and row["ci_low"] < row["ci_high"]:
             spread, freedom = estimate.variance_of_interval(math.log(row["ci_high"] / row["ci_low"]), count)
-        known[key_of(row)] = Known(row["median"], count, (), spread, freedom)
+        known[key_of(row)] = Known(row["median"], count, {}, spread, freedom)
     return known
 
 
