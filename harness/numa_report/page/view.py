@@ -5,12 +5,9 @@ import re
 import shlex
 from urllib.parse import quote
 
-from .. import layout, pictures as drawing
+from .. import layout, verdict, pictures as drawing
 from . import details, heat, machine
 
-# The verdict's kinds that are bad news, and those that are good; the others say what is or what to choose.
-BAD = ("failed", "misplaced", "NUMA balancing", "drift", "outliers", "imbalance", "firmware disagrees", "no memory", "THP")
-FINE = ("firmware agrees",)
 PENALTY = re.compile("([0-9][0-9.,]*×)")  # what a reader's eye looks for
 OVERVIEW = 24  # with more rows or columns than this the colours come first, the numbers when asked for
 
@@ -22,6 +19,7 @@ FILES = {  # of a run's folder: what is in them
     "loaded.csv": "latency under load, as bench/loaded printed it",
     "core2core.csv": "hand-overs between CPUs, as bench/core2core printed it",
     "environment.json": "the machine and every option, as at the start",
+    "SHA256SUMS": "checksums of the data, as the sweep left them",
     "verdict.txt": "the words at the top of this page",
     "plan.csv": "every run of the sweep in its order",
     "jobs.txt": "the names of its runs",
@@ -38,7 +36,8 @@ def of_run(run, pictures):
     return {
         "title": layout.shortened(run.name, 100), "host": layout.shortened(host_of(run), 100),
         "cpu_model": words_of(run.environment.get("cpu_model")), "date": date_of(run),
-        "verdict": [verdict_view(line) for line in run.words], "wary": wary(run.rows),
+        "verdict": [verdict_view(line) for line in run.words],
+        "more": [verdict_view(line) for line in run.more_words], "wary": wary(run.rows),
         "quantities": [part for part in quantities if part["main"]],
         "overview": any(len(part["columns"]) > OVERVIEW or len(part["panels"][0]["rows"]) > OVERVIEW for part in quantities),
         "counted": [part for part in quantities if not part["main"]],
@@ -72,7 +71,7 @@ def verdict_view(line):
     kind, colon, text = line.partition(": ")
     if not colon or len(kind) > 30:
         kind, text = "", line
-    severity = "bad" if kind in BAD else "fine" if kind in FINE else "figure"
+    severity = "bad" if kind in verdict.BAD else "fine" if kind in verdict.FINE else "figure"
     pieces = PENALTY.split(text)
     return {"kind": kind, "severity": severity, "parts": [(number % 2, words) for number, words in enumerate(pieces) if words]}
 
