@@ -7,7 +7,7 @@ import pytest
 from conftest import environment as machine_environment
 from conftest import sample, write_run
 
-from numa_report import runs, verdict
+from numa_report import page, runs, verdict
 from numa_report.run import Run
 
 # The SLIT of two Granite Rapids (Xeon 6) in SNC3 mode, as Linux's commit 4d6dd05d07d0 (October 2025) has it. It is
@@ -165,3 +165,27 @@ def test_a_run_marks_its_outliers_beside_their_status(tmp_path):
         ("bandwidth.read.cpu0.node3", "ok", "30.0 GB/s; the median of the 12 cells of its kind is 50.0 GB/s")]
     assert any(line.startswith("outliers: CPUs of node 0 to memory of node 3") for line in run.words)
     assert run.all_words == run.words + run.more_words and len(run.words) <= 5
+
+
+def test_what_the_five_lines_have_no_room_for_is_on_the_page(tmp_path):
+    def value(i, j):
+        return 30 if (i, j) == (0, 3) else 100 if i == j else 44 if i > j else 50
+
+    samples = [{**row, "policy": policy, "cell": f"{row['cell']}.{policy}"}
+               for i in range(4) for j in range(4) for r in (1, 2, 3) for k in range(1, 6)
+               for row in [sample("bandwidth", "read", 4 * i, i, j, value(i, j), r, k)]
+               for policy in (f"bind:{j}", *(("local",) if i == j else ()))]
+    for row in samples[:15]:
+        row.update(placement="failed", placed_fraction=0.5)
+    described = machine_environment(range(4), range(4))
+    described["topology"]["distances"] = distances([[99 - 10 * abs(i - j) for j in range(4)] for i in range(4)])[
+        "topology"]["distances"]
+    described["numa_balancing"] = 1
+    folder = write_run(tmp_path / "run", samples, described)
+    run = Run(str(folder))
+    assert len(run.words) == 5 and len(run.more_words) >= 1, run.all_words
+    with open(page.write(run, []), encoding="utf-8") as file:
+        text = file.read()
+    kinds = [line.partition(":")[0] for line in run.all_words]
+    places = [text.index(f">{kind}<") for kind in kinds]
+    assert places == sorted(places) and f"<summary>{len(run.more_words)} more</summary>" in text

@@ -1,6 +1,6 @@
 """What the page's script shows of a cell: its samples, the command that measured it, where its pages were."""
 
-from .. import layout, verdict
+from .. import layout
 from . import commands
 
 MOST_SAMPLES = 600  # drawn of one cell; the figures beside them are of all
@@ -97,5 +97,5 @@ def placement_words(row):
         return ""
     if row["placement"] == "unverified":
         return "unverified: the kernel did not say where the pages are"
-    fraction = verdict.placed_fraction(row)
+    fraction = row.get("placed_fraction")
     return row["placement"] + ("" if fraction is None else f", {100 * fraction:.4g} % of the pages where asked for")

@@ -24,13 +24,18 @@ from .kernel import balancing_lines, huge_page_lines
 from .links import imbalance_lines, link_lines
 from .outlier_cells import outliers, outlier_words
 from .penalty import penalty_line
-from .trust import drift_lines, failed_lines, misplaced_lines, placed_fraction
+from .trust import drift_lines, failed_lines, misplaced_lines
 
-__all__ = ["FILE", "MOST_LINES", "all_lines", "drift_lines", "lines", "outlier_words", "outliers", "placed_fraction",
+__all__ = ["BAD", "FILE", "FINE", "MOST_LINES", "all_lines", "drift_lines", "lines", "outlier_words", "outliers",
            "save"]
 
 FILE = "verdict.txt"
 MOST_LINES = 5
+
+# The kinds of lines that are bad news, and those that are good; the others say what is, or what to choose.
+BAD = ("failed", "misplaced", "NUMA balancing", "drift", "worst link", "outliers", "imbalance", "firmware disagrees",
+       "no memory", "THP")
+FINE = ("firmware agrees",)
 
 
 def lines(rows, environment, sentinels=()):

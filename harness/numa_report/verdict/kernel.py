@@ -2,7 +2,7 @@
 
 from .. import layout
 from .cells import LATENCY, MOST_NAMES, known, usable
-from .trust import is_misplaced, measured_cells, placed_fraction
+from .trust import is_misplaced, measured_cells
 
 BINDING = ("bind:", "preferred:", "interleave:", "weighted:")
 
@@ -27,7 +27,7 @@ def balancing_lines(rows, environment):
         reasons.append(f"{len(unbound)} of {layout.counted(len(measured), 'cell')} without a binding policy "
                        f"({', '.join(policies)})")
     if misplaced:
-        fractions = [placed_fraction(row) for row in misplaced if placed_fraction(row) is not None]
+        fractions = [row["placed_fraction"] for row in misplaced if row.get("placed_fraction") is not None]
         reasons.append(f"{layout.counted(len(misplaced), 'cell')} misplaced"
                        + (f" (down to {100 * min(fractions):.3g} % in place)" if fractions else ""))
     if not reasons:

@@ -38,17 +38,9 @@ def measured_cells(rows):
     return distinct([row for row in rows if row["median"] is not None])
 
 
-def placed_fraction(row):
-    """None where it is not known."""
-    try:
-        fraction = float(row.get("placed_fraction"))
-    except (TypeError, ValueError):
-        return None
-    return fraction if 0 <= fraction <= 1 else None
-
-
 def is_misplaced(row):
-    return row["placement"] == "failed" or (placed_fraction(row) is not None and placed_fraction(row) < PLACED)
+    fraction = row.get("placed_fraction")  # None where it is not known
+    return row["placement"] == "failed" or (fraction is not None and fraction < PLACED)
 
 
 def misplaced_lines(rows):
@@ -57,7 +49,7 @@ def misplaced_lines(rows):
     misplaced = [row for row in measured if is_misplaced(row)]
     if not misplaced:
         return []
-    misplaced.sort(key=lambda row: -1 if placed_fraction(row) is None else placed_fraction(row))
+    misplaced.sort(key=lambda row: -1 if row.get("placed_fraction") is None else row["placed_fraction"])
     names = [f"{cell_words(row)} ({fraction_words(row)} in place)" for row in misplaced[:MOST_NAMES]]
     names += and_more(len(misplaced) - MOST_NAMES)
     return [f"misplaced: {len(misplaced)} of {layout.counted(len(measured), 'cell')} had pages elsewhere than on the "
@@ -65,7 +57,7 @@ def misplaced_lines(rows):
 
 
 def fraction_words(row):
-    fraction = placed_fraction(row)
+    fraction = row.get("placed_fraction")
     return "unknown" if fraction is None else f"{100 * fraction:.3g} %"
 
 
