@@ -32,6 +32,7 @@ LEAST_SPREAD = 5e-4  # of rounds: what a few quiet ones show below that is luck,
 BETWEEN_RUNS = 3.0  # how much more the machine's level varies between runs than between rounds: for 1/f noise and runs of
 # 3 rounds, 100 times their length apart, 3.3 by simulation, 2.2 at 10 times; for white noise 0
 LEAST_COMMON = 0.05  # share of the rounds' variance that is taken to be the machine's level whatever the rounds show
+FEWEST_OF_KIND = 8
 FEWEST_IN_COMMON = 4  # cells, below which nothing tells their own noise from what they have in common
 ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
 
@@ -99,14 +100,10 @@ def changes(cells):
     """The Change of each Cell."""
     from scipy.special import stdtr
 
-    variances, freedoms = [0.0] * len(cells), [0.0] * len(cells)
-    for kind in dict.fromkeys(cell.kind for cell in cells):
-        members = [place for place, cell in enumerate(cells) if cell.kind == kind]
-        for place, variance, freedom in zip(members, *spreads([cells[place].runs for place in members])):
-            variances[place], freedoms[place] = float(variance), float(freedom)
-    common, of_common = common_share(cells, variances)
+    of_cells = spreads_by_kind([cell.runs for cell in cells], [cell.kind for cell in cells])
+    common, of_common = common_share(cells, of_cells)
     found = []
-    for cell, variance, freedom in zip(cells, variances, freedoms):
+    for cell, (variance, freedom) in zip(cells, of_cells):
         middle = math.log(cell.after.median / cell.before.median)
         if freedom <= 0:
             found.append(Change(middle, None, 0.0, 1.0))
@@ -119,7 +116,7 @@ def changes(cells):
     return found
 
 
-def common_share(cells, variances):
+def common_share(cells, of_cells):
     """(the share of a round's variance that all cells have in common, its degrees of freedom).
 
     A round in which every cell is a little slow is not noise of the cells but the machine's level, which moves between
@@ -127,7 +124,7 @@ def common_share(cells, variances):
     deviations; what the median of so many independent ones would be is taken off.
     """
     of_rounds, least = {}, FEWEST_IN_COMMON
-    for cell, variance in zip(cells, variances):
+    for cell, (variance, _) in zip(cells, of_cells):
         for run, known in enumerate(cell.runs):
             for number, deviation in known.deviations.items():
                 of_rounds.setdefault((run, number), []).append(cell.sign * deviation / math.sqrt(variance))
@@ -144,6 +141,22 @@ def common_share(cells, variances):
 
 def rounds_of(known):
     return known.rounds or ASSUMED_ROUNDS
+
+
+def spreads_by_kind(cells, kinds):
+    """[(variance of one round's median, degrees of freedom)] of cells, each [Known], drawn to those of its kind.
+
+    Where there are fewer than FEWEST_OF_KIND of a kind, which say little of each other, they are drawn to all cells'.
+    """
+    found = [None] * len(cells)
+    everything = range(len(cells))
+    for kind in dict.fromkeys(kinds):
+        members = [place for place in everything if kinds[place] == kind]
+        alike = members if len(members) >= FEWEST_OF_KIND else everything
+        for place, variance, freedom in zip(alike, *spreads([cells[place] for place in alike])):
+            if kinds[place] == kind:
+                found[place] = float(variance), float(freedom)
+    return found
 
 
 def spreads(cells):

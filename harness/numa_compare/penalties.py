@@ -27,15 +27,10 @@ def alike(row):
 
 
 def spreads_of(operand):
-    """{id of a measured row: (variance of one round's median, degrees of freedom)}, each moderated by its metric's others."""
-    groups, found = {}, {}
-    for row in operand.rows:
-        if operand.known_of(row):
-            groups.setdefault((row["bench"], row["metric"]), []).append(row)
-    for rows in groups.values():
-        moderated = estimate.spreads([[operand.known_of(row)] for row in rows])
-        found.update(zip(map(id, rows), zip(*moderated)))
-    return found
+    """{id of a measured row: (variance of one round's median, degrees of freedom)}"""
+    rows = [row for row in operand.rows if operand.known_of(row)]
+    return dict(zip(map(id, rows), estimate.spreads_by_kind([[operand.known_of(row)] for row in rows],
+                                                           [(row["bench"], row["metric"]) for row in rows])))
 
 
 def interval(row, parts):
