@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import HARNESS, environment, job, machine, write_run
@@ -323,3 +324,13 @@ def test_lines_of_the_verdict_have_their_kind_apart():
     assert view.verdict_view("penalty: latency 1.85× here")["parts"] == [(0, "latency "), (1, "1.85×"), (0, " here")]
     assert view.verdict_view("firmware agrees: yes")["severity"] == "fine"
     assert view.verdict_view("no kind here")["kind"] == ""
+
+
+def test_a_folder_of_single_measurements_has_its_pictures_alone(tmp_path):
+    from numa_report.page import view
+    alone = SimpleNamespace(rows=[], singles={"curve": [{"host": "far-away", "started_at": "2026-11-23T02:40:04Z"}]}, words=[],
+                            environment={}, folder=str(tmp_path), name="alone", samples={})
+    page.save(tmp_path / "report.html", "report.html.j2", view.of_run(alone, ()))
+    found = Page(tmp_path / "report.html")
+    assert found.open == [] and "far-away" in found.text and "2026-11-23 02:40 UTC" in found.text
+    assert "Findings" not in found.text and "penalty" not in found.text

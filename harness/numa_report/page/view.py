@@ -54,14 +54,17 @@ def words_of(value):
 
 
 def host_of(run):
-    if run.rows:
-        return layout.host_words(run.rows)
-    return words_of(run.environment.get("host")) or "an unnamed machine"
+    return layout.host_words(rows_of(run)) if rows_of(run) else words_of(run.environment.get("host")) or "an unnamed machine"
+
+
+def rows_of(run):
+    """Of the matrix, or where there is none of the single measurements."""
+    return run.rows or [row for rows in run.singles.values() for row in rows]
 
 
 def date_of(run):
     """When it was begun, `2026-11-23 02:40 UTC`; "" where that is not known."""
-    times = [run.environment.get("started_at"), *sorted(row.get("started_at") or "" for row in run.rows)]
+    times = [run.environment.get("started_at"), *sorted(row.get("started_at") or "" for row in rows_of(run))]
     first = next((time for time in times if isinstance(time, str) and len(time) == 20 and time[10] + time[19] == "TZ"), "")
     return f"{first[:10]} {first[11:16]} UTC" if first else ""
 
