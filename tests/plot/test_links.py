@@ -23,9 +23,8 @@ def slow(*cells):
 def test_the_odd_cells_of_a_xeon_6_are_one_line_the_worst_first():
     rows = matrix(6, with_odd_cells)
     assert said(rows, distances(SNC3), "outliers") == [
-        "outliers: CPUs of node 2 to memory of node 4 27.9 GB/s, CPUs of node 5 to memory of node 1 44.9 GB/s in "
-        "bandwidth "
-        "(read, 1 thread), where the median of the 14 cells of the kind is 95.0 GB/s; to see whether it stays: "
+        "outliers: bandwidth (read, 1 thread), CPUs of node 2 to memory of node 4: 27.9 GB/s, CPUs of node 5 to memory "
+        "of node 1: 44.9 GB/s, where the median of the 14 cells of the kind is 95.0 GB/s; to see whether it stays: "
         "harness/run_matrix.sh --cpu-nodes 2,5 --mem-nodes 1,4 --rounds 10"]
     assert not said(rows, distances(SNC3), "worst link") and not said(rows, distances(SNC3), "imbalance")
     assert said(rows, distances(SNC3), "outliers")[0] in verdict.lines(rows, distances(SNC3))
@@ -46,7 +45,8 @@ def test_a_link_and_an_outlier_beside_it_are_two_matters():
     rows = matrix(8, slow((2, 5), (5, 2), (0, 7)))
     assert len(said(rows, {}, "worst link")) == 1
     line, = said(rows, {}, "outliers")
-    assert line.startswith("outliers: CPUs of node 0 to memory of node 7 20.0 GB/s in ") and "node 2" not in line
+    assert line.startswith("outliers: bandwidth (read, 1 thread), CPUs of node 0 to memory of node 7: 20.0 "
+                           "GB/s, ") and "node 2" not in line
 
 
 def test_of_more_links_the_worst_is_named_and_the_others_counted():
@@ -57,15 +57,17 @@ def test_of_more_links_the_worst_is_named_and_the_others_counted():
 
 def test_all_cells_of_a_memory_node_are_said_at_once():
     line, = said(matrix(8, lambda i, j: 30 if j == 3 else flat(i, j)), {}, "outliers")
-    assert line.startswith("outliers: memory of node 3 from the CPUs of every node 30.0 GB/s in bandwidth ")
+    assert line.startswith("outliers: bandwidth (read, 1 thread), memory of node 3 from the CPUs of every node: 30.0 "
+                           "GB/s, ")
     line, = said(matrix(8, lambda i, j: 30 if i == 3 else flat(i, j)), {}, "outliers")
-    assert line.startswith("outliers: CPUs of node 3 to the memory of every node 30.0 GB/s in bandwidth ")
+    assert line.startswith("outliers: bandwidth (read, 1 thread), CPUs of node 3 to the memory of every node: 30.0 "
+                           "GB/s, ")
 
 
 def test_where_each_cpu_was_measured_by_itself_the_odd_one_is_named():
     rows = matrix(4, flat) + [{**row, "cpu": row["cpu"] + 100} for row in matrix(4, slow((2, 3)))]
     line, = said(rows, {}, "outliers")
-    assert line.startswith("outliers: CPU 102 of node 2 to memory of node 3 20.0 GB/s in ")
+    assert line.startswith("outliers: bandwidth (read, 1 thread), CPU 102 of node 2 to memory of node 3: 20.0 GB/s, ")
 
 
 def test_outliers_of_several_tables_are_named_once():

@@ -163,7 +163,8 @@ def test_a_run_marks_its_outliers_beside_their_status(tmp_path):
     marked = [row for row in run.rows if "outlier" in row]
     assert [(row["cell"], row["status"], row["outlier"]) for row in marked] == [
         ("bandwidth.read.cpu0.node3", "ok", "30.0 GB/s; the median of the 12 cells of its kind is 50.0 GB/s")]
-    assert any(line.startswith("outliers: CPUs of node 0 to memory of node 3") for line in run.words)
+    assert any(line.startswith("outliers: bandwidth (read, 1 thread), CPUs of node 0 to memory of node "
+                               "3: ") for line in run.words)
     assert run.all_words == run.words + run.more_words and len(run.words) <= 5
 
 

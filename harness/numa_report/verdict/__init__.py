@@ -34,7 +34,7 @@ MOST_LINES = 5
 
 # The kinds of lines that are bad news, and those that are good; the others say what is, or what to choose.
 BAD = ("failed", "misplaced", "NUMA balancing", "drift", "worst link", "outliers", "imbalance", "firmware disagrees",
-       "no memory", "THP")
+       "no memory")
 FINE = ("firmware agrees",)
 
 

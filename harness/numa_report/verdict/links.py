@@ -70,10 +70,10 @@ def outlier_line(single, whole, rows):
         places.setdefault((outlier.row["host"], words), []).append(outlier)
     for (_, words), of_place in list(places.items())[:MOST_NAMES]:
         worst = of_place[0]
-        kind = (f"{quantity_words(worst.row, rows)}, where the median of the {worst.cells} cells of the kind is "
+        kind = (quantity_words(worst.row, rows), f"the median of the {worst.cells} cells of the kind is "
                 f"{layout.quantity_words(worst.median, worst.row['unit'])}")
-        told.setdefault(kind, []).append(f"{words} {value_words(worst.row)}{also_in(of_place)}")
-    parts = [f"{', '.join(of_kind)} in {kind}" for kind, of_kind in told.items()]
+        told.setdefault(kind, []).append(f"{words}: {value_words(worst.row)}{also_in(of_place)}")
+    parts = [f"{quantity}, {', '.join(of_kind)}, where {usual}" for (quantity, usual), of_kind in told.items()]
     return f"outliers: {'; '.join(parts + and_more(len(places) - MOST_NAMES))}; {look_again(single)}"
 
 
