@@ -8,6 +8,7 @@ import sys
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one harness/setup.sh installs matplotlib for
 NEEDED = ("numpy", "matplotlib", "jinja2")
+NEEDED_TO_COMPARE = ("numpy", "scipy")
 EPILOG = """\
 Each cell shows the median, its 95 % interval and the penalty (over local memory; above 1 is worse). A cell that is
 noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is summarised from its
@@ -90,7 +91,8 @@ def main(parsed):
 
 if __name__ == "__main__":
     parsed = parse_arguments(sys.argv[1:])
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    needed = NEEDED_TO_COMPARE if parsed.compare else NEEDED
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
             os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, os.path.abspath(__file__), *sys.argv[1:]])

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from numa_report import layout
 from numa_report.schema import MEASURED
 
 from . import estimate, matching
@@ -82,7 +81,8 @@ def compare(first, other, threshold=estimate.NOISE_THRESHOLD):
                 tested.append(pair)
     answers += judge(tested, first, other, threshold)
     order = {word: place for place, word in enumerate(ANSWERS)}
-    return Comparison(first, other, sorted(answers, key=lambda a: (order[a.word], not a.is_news, -a.badness)), threshold)
+    answers.sort(key=lambda answer: (order[answer.word], not answer.is_news, -abs(answer.badness)))
+    return Comparison(first, other, answers, threshold)
 
 
 def judge(pairs, first, other, threshold):
@@ -112,8 +112,3 @@ def spread_unknown(first, other):
     if silent:
         return f"no interval in {' and '.join(silent)}"
     return "one round in each"
-
-
-def place_words(row):
-    """`0 (CPU 4) → 1`: from the CPU's node to the memory's, or to the policy."""
-    return f"{row['cpu_node']} → {layout.shortened(str(layout.column(row)), 24)}"

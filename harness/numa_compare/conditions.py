@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from numa_report import layout
 from numa_report.errors import ReportError, UsageError
+from numa_report.schema import COMMAND
 from numa_report.verdict.cells import is_remote
 
 from . import comparison, penalties
@@ -23,8 +24,8 @@ from .operand import is_higher_better
 
 FORM = re.compile(r"\s*(?P<path>[^<>=\s][^<>=]*?)\s*(?:(?P<op>[<>]=?)\s*(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?)\s*"
                   r"(?P<percent>%?)\s*(?P<way>worse|better)?\s*)?")
-ACCEPTED = ("'latency.remote > +5%', 'bandwidth.triad < -3%', '*.remote > 5% worse', 'PROGRAM.METRIC > +5%', 'penalty > 2.0', "
-            "'unclear > 10%', 'failed', 'misplaced' or 'missing' is accepted; docs/COMPARE.md has the rules")
+ACCEPTED = ("'latency.remote > +5%', 'bandwidth.triad < -3%', '*.remote > 5% worse', 'PROGRAM.METRIC > +5%', "
+            "'penalty > 2.0', 'unclear > 10%', 'failed', 'misplaced' or 'missing' is accepted: see docs/COMPARE.md")
 PLACES = {"local": lambda row: row["mem_node"] is not None and not is_remote(row), "remote": is_remote,
           "all": lambda row: True}
 PENALTY, UNCLEAR = "penalty", "unclear"
@@ -104,7 +105,7 @@ def is_of_penalty(condition):
 def fits(condition, row):
     """Whether the condition's path and place name the row."""
     bench, metric, variant = row["bench"], row["metric"], row["variant"]
-    names = {EVERY, bench, f"{EVERY}.{variant}", f"{bench}.{variant}", f"{bench}.{metric}", f"{bench}.{metric}.{variant}"}
+    names = {EVERY, f"{EVERY}.{variant}", bench, f"{bench}.{variant}", f"{bench}.{metric}", f"{bench}.{metric}.{variant}"}
     path = condition.path
     if is_of_penalty(condition):
         path = path[len(PENALTY) + 1:] or EVERY
@@ -112,7 +113,10 @@ def fits(condition, row):
 
 
 def look(condition, comparisons):
-    """The Outcome of the condition. Raises UsageError where it names no cell, ReportError where none could be compared."""
+    """The Outcome of the condition.
+
+    Raises UsageError where it names no cell, ReportError where none of those could be compared: neither is a pass.
+    """
     if condition.path in STATES:
         return look_at_states(condition, comparisons)
     if condition.path == UNCLEAR:
@@ -124,11 +128,11 @@ def look(condition, comparisons):
         raise nothing_named(condition, (answer.row for each in comparisons for answer in each.answers))
     tested = [(each, answer) for each, answer in named if answer.word in comparison.TESTED]
     if not tested:
-        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(named), 'cell')} that it names "
-                          "could be compared")
+        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(named), 'cell')} that it "
+                          "names could be compared")
     if not condition.way and len({is_higher_better(answer.row) for _, answer in tested}) > 1:
-        raise UsageError(f"--fail-if {ascii(condition.words)}: of some of its figures higher is better, of others lower: "
-                         "write '> X% worse' or '> X% better'")
+        raise UsageError(f"--fail-if {ascii(condition.words)}: of some of its figures higher is better, of others "
+                         "lower: write '> X% worse' or '> X% better'")
     cells = [(each, answer.row, share_words(answer.change)) for each, answer in tested if is_beyond(condition, answer)]
     return Outcome(condition, cells, len(tested), sum(answer.word == comparison.UNCLEAR for _, answer in tested),
                    len(named) - len(tested))
@@ -177,8 +181,8 @@ def look_at_penalties(condition, last):
         raise nothing_named(condition, last.other.rows)
     known = [row for row in rows if row["penalty"] is not None]
     if not known:
-        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(rows), 'cell')} that it names "
-                          "has a penalty")
+        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(rows), 'cell')} that it "
+                          "names has a penalty")
     known.sort(key=lambda row: -row["penalty"] if condition.op[0] == ">" else row["penalty"])
     cells, unclear = [], 0
     for row, (low, high) in zip(known, penalties.intervals(known, last.other)):
@@ -190,7 +194,7 @@ def look_at_penalties(condition, last):
 
 
 def nothing_named(condition, rows):
-    names = dict.fromkeys(f"{row['bench']}.{row['variant'] if row['variant'] != 'command' else row['metric']}" for row in rows)
+    names = dict.fromkeys(f"{row['bench']}.{row['metric' if row['variant'] == COMMAND else 'variant']}" for row in rows)
     shown = ", ".join(layout.shortened(name, 40) for name in list(names)[:6])
     return UsageError(f"--fail-if {ascii(condition.words)}: no cell is of that name; there are {shown}"
                       + (", ..." if len(names) > 6 else "") + ", with .local and .remote cells")

@@ -36,13 +36,14 @@ def table(comparisons, names, show_all):
     unchanged = 0 if show_all else min(len(each.of(comparison.NO_CHANGE)) for each in comparisons)
     more = [f"{counted(number - MOST_ROWS, 'more cell')}"] if number > len(rows) - 1 else []
     if unchanged:
-        more.append(f"{counted(unchanged, 'cell')} without change" if len(comparisons) == 1 else "cells that nowhere changed")
+        more.append(f"{counted(unchanged, 'cell')} without change" if len(comparisons) == 1 else
+                    "cells that nowhere changed")
     lines = aligned(rows, left) if number else []
     return lines + ([f"not listed: {' and '.join(more)} (--all lists them)"] if more else [])
 
 
 def aligned(rows, left):
-    """The rows' words under each other, those after the first `left` columns to the right but for a last one of notes."""
+    """The rows' words under each other: the first `left` columns and the last one to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(word.ljust(width) if place < left or place == len(row) - 1 else word.rjust(width)
                       for place, (word, width) in enumerate(zip(row, widths))).rstrip() for row in rows]

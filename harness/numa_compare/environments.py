@@ -108,7 +108,8 @@ def value_words(value):
     if isinstance(value, str):
         words = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", value)
     elif isinstance(value, dict):  # distances, a row a node
-        words = " / ".join(" ".join(map(str, row.values())) if isinstance(row, dict) else str(row) for row in value.values())
+        words = " / ".join(" ".join(map(str, row.values())) if isinstance(row, dict) else str(row)
+                           for row in value.values())
     elif isinstance(value, list):
         words = " ".join(map(str, value))
     else:

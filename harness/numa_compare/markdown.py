@@ -37,7 +37,8 @@ def parts(comparisons, names):
     if len(comparisons) > 1:
         rows = words.table_of_many(comparisons, names, comparison.ANSWERS)
         loud = {tuple(row) for row in words.table_of_many(comparisons, names, LOUD)[1:]}
-        open_rows, folded = [row for row in rows[1:] if tuple(row) in loud], [row for row in rows[1:] if tuple(row) not in loud]
+        open_rows = [row for row in rows[1:] if tuple(row) in loud]
+        folded = [row for row in rows[1:] if tuple(row) not in loud]
     else:
         each = comparisons[0]
         is_open = [answer.word in LOUD or answer.is_news for answer in each.answers]
@@ -62,5 +63,6 @@ def table(rows):
 
 
 def escaped(text):
-    """Words from the data as words: not a mark of Markdown, not HTML, not a new row, no mention and no issue's number."""
-    return REFERENCE.sub(rf"\1{ZERO_WIDTH_SPACE}", SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False)))
+    """Words from the data as words: no mark of Markdown, no HTML, no new row, no mention and no issue's number."""
+    line = html.escape(" ".join(text.split()), quote=False)
+    return REFERENCE.sub(rf"\1{ZERO_WIDTH_SPACE}", SPECIAL.sub(r"\\\1", line))

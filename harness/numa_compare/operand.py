@@ -9,7 +9,7 @@ from numa_report import rounds, run, runs, tables
 from numa_report.errors import ReportError
 from numa_report.schema import HIGHER, MEASURED
 
-from . import estimate
+from . import spread
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read(path, place):
 def read_folder(folder, letter):
     if not any(os.path.exists(os.path.join(folder, name)) for name in (*runs.DATA, "plan.csv", runs.UNFINISHED)):
         below = runs.find(folder)
-        raise ReportError(f"{folder}: not a run's folder, but {len(below)} below it are: name them, such as {below[-1]}")
+        raise ReportError(f"{folder}: not a run's folder, but {len(below)} below it are: name them, as {below[-1]}")
     whole = run.Run(folder)
     if not whole.rows:
         raise ReportError(f"{folder}: no matrix to compare, only {', '.join(whole.singles) or 'nothing'}")
@@ -95,10 +95,10 @@ def from_rows(rows):
     known = {}
     for row in measured(rows):
         count = int(row["rounds"]) if str(row.get("rounds") or "").isdigit() else 0
-        spread, freedom = 0.0, 0.0
+        variance, freedom = 0.0, 0.0
         if row["ci_low"] and row["ci_high"] and row["ci_low"] < row["ci_high"]:
-            spread, freedom = estimate.variance_of_interval(math.log(row["ci_high"] / row["ci_low"]), count)
-        known[key_of(row)] = Known(row["median"], count, {}, spread, freedom)
+            variance, freedom = spread.of_interval(math.log(row["ci_high"] / row["ci_low"]), count)
+        known[key_of(row)] = Known(row["median"], count, {}, variance, freedom)
     return known
 
 

@@ -5,7 +5,7 @@ import math
 from numa_report.schema import CONDITIONS, HIGHER
 from numa_report.summary import is_local
 
-from . import estimate
+from . import estimate, spread
 
 ALIKE = ("host", "bench", "metric", "variant", "cpu", *CONDITIONS)  # what a cell and its local cell have in common
 
@@ -18,7 +18,8 @@ def intervals(rows, operand):
     spreads = spreads_of(operand)
     for row in rows:
         base = local[alike(row)]
-        found.append((1.0, 1.0) if base is row else interval(row, [(known[id(cell)], spreads[id(cell)]) for cell in (row, base)]))
+        found.append((1.0, 1.0) if base is row else
+                     interval(row, [(known[id(cell)], spreads[id(cell)]) for cell in (row, base)]))
     return found
 
 
@@ -29,8 +30,8 @@ def alike(row):
 def spreads_of(operand):
     """{id of a measured row: (variance of one round's median, degrees of freedom)}"""
     rows = [row for row in operand.rows if operand.known_of(row)]
-    return dict(zip(map(id, rows), estimate.spreads_by_kind([[operand.known_of(row)] for row in rows],
-                                                           [(row["bench"], row["metric"]) for row in rows])))
+    return dict(zip(map(id, rows), spread.by_kind([[operand.known_of(row)] for row in rows],
+                                                [(row["bench"], row["metric"]) for row in rows])))
 
 
 def interval(row, parts):
@@ -40,6 +41,6 @@ def interval(row, parts):
     freedom = min(freedom for _, (_, freedom) in parts)
     if freedom <= 0:
         return None, None
-    error = math.sqrt(sum(variance * estimate.variance_of_median(estimate.rounds_of(known)) for known, (variance, _) in parts))
+    error = math.sqrt(sum(variance * spread.of_median(estimate.rounds_of(known)) for known, (variance, _) in parts))
     reach = estimate.quantile((1 + estimate.CONFIDENCE) / 2, freedom) * error
     return math.exp(middle - reach), math.exp(middle + reach)

@@ -27,8 +27,8 @@ class Names:
             words = [row["bench"] if row["variant"] == "random" else f"{row['bench']} {row['variant']}"]
         else:
             words = [f"{row['bench']} {row['metric']}" + ("" if row["variant"] == COMMAND else f" {row['variant']}")]
-        words += [layout.condition_words(name, row[name]) for name in self.varying.get((row["bench"], row["metric"]), ())
-                  if row[name] not in (None, "")]
+        varying = self.varying[row["bench"], row["metric"]]
+        words += [layout.condition_words(name, row[name]) for name in varying if row[name] not in (None, "")]
         return ", ".join(layout.shortened(word, MOST_NAME) for word in words)
 
     def place(self, row):
@@ -50,7 +50,8 @@ def operand_words(operand):
     """`results/x (db1, AMD EPYC, 2026-11-23T05:38:31Z)`"""
     rows = operand.rows
     environment = operand.environment or {}
-    told = [layout.host_words(rows), environment.get("cpu_model"), environment.get("started_at") or rows[0].get("started_at")]
+    told = [layout.host_words(rows), environment.get("cpu_model"),
+            environment.get("started_at") or rows[0].get("started_at")]
     told = [layout.shortened(word, MOST_NAME) for word in told if isinstance(word, str) and word]
     return f"{layout.shortened(operand.path, 100)}" + (f" ({', '.join(told)})" if told else "")
 
@@ -72,8 +73,8 @@ def environment_lines(each):
 def summary_lines(each, names):
     """The numbers of each answer, the worst cell, and how the claims are made."""
     counts = [(len(each.of(word)), word) for word in (WORSE, BETTER, NO_CHANGE, UNCLEAR)]
-    words = f"{each.other.letter} against {each.first.letter}: {layout.counted(len(each.tested), 'cell')} compared: " + ", ".join(
-        f"{count} {word}" for count, word in counts)
+    words = f"{each.other.letter} against {each.first.letter}: {layout.counted(len(each.tested), 'cell')} compared: "
+    words += ", ".join(f"{count} {word}" for count, word in counts)
     apart = [f"{len(each.of(word))} {answer_words(each.of(word)[0], each)}"
              for word in (ONLY_FIRST, ONLY_OTHER, NOT_COMPARABLE) if each.of(word)]
     lines = [words + (f"; {', '.join(apart)}" if apart else "")]
@@ -87,15 +88,15 @@ def method_lines(comparisons):
     """How many cells were tested together, and what that means for the claims and the intervals."""
     number = sum(len(each.tested) for each in comparisons)
     threshold = f"{100 * comparisons[0].threshold:g} %"
-    lines = [f"{layout.counted(number, 'cell')} tested: worse and better are claimed together"
-             f"{' for each run' if len(comparisons) > 1 else ''} so that at most 5 % of them are expected to be false "
-             f"(Benjamini-Hochberg), and only beyond {threshold}. Each interval is a 95 % one by itself; no change: it lies "
-             f"within ±{threshold}; unclear: the change that would have been seen is beside it."]
+    lines = [f"{layout.counted(number, 'cell')} tested together{', each run by itself' if len(comparisons) > 1 else ''}: "
+             "at most 5 % of the worse and better ones are expected to be false (Benjamini-Hochberg); they are beyond "
+             f"{threshold}. Intervals: 95 % each. no change: the interval is within ±{threshold}. unclear: too noisy to "
+             "tell."]
     silent = dict.fromkeys(operand.letter for each in comparisons for operand in (each.first, each.other)
                            if operand.from_intervals)
     if silent:
-        lines.append(f"Of {' and '.join(silent)} only medians and intervals are known, not the rounds: the intervals of the "
-                     "changes are wider for it.")
+        lines.append(f"Of {' and '.join(silent)} only medians and intervals are known, not the rounds: the changes' "
+                     "intervals are wider for it.")
     return lines
 
 
@@ -117,7 +118,8 @@ def table_of_many(comparisons, names, words):
         for answer in each.answers:
             key = (names.quantity(answer.row), names.place(answer.row))
             found.setdefault(key, [None] * len(comparisons))[place] = answer
-    listed = {key: answers for key, answers in found.items() if any(answer and answer.word in words for answer in answers)}
+    listed = {key: answers for key, answers in found.items()
+              if any(answer and answer.word in words for answer in answers)}
     order = sorted(listed, key=lambda key: min(rank(answer) for answer in listed[key] if answer))
     first = comparisons[0].first.letter
     rows = [["cell", "CPU → memory", first, *(each.other.letter for each in comparisons)]]
@@ -136,8 +138,8 @@ def in_run_words(answer, each):
     """`2,107 ns, +7.9 % worse`"""
     if answer is None:
         return "-"
-    words = [value_words(answer.pair.after), " ".join(word for word in (change_words(answer), answer_words(answer, each)) if word)]
-    return ", ".join(word for word in (*words, note_words(answer)) if word and word != "-")
+    said = " ".join(word for word in (change_words(answer), answer_words(answer, each)) if word)
+    return ", ".join(word for word in (value_words(answer.pair.after), said, note_words(answer)) if word not in ("", "-"))
 
 
 def value_words(row):

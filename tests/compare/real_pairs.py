@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""How often plot.py --compare errs on real data: false alarms between runs of one unchanged machine, and planted changes found.
+"""How often plot.py --compare errs on real data: false alarms on an unchanged machine, and planted changes found.
 
 Usage: real_pairs.py FOLDER [--pairs N] [--change 5]
 
 FOLDER holds runs of one machine, with the same options, that nothing changed between:
     for i in $(seq -w 1 11); do harness/run_matrix.sh --no-pictures --out FOLDER/$i; done
-Each pair of runs is compared as it is: whatever is called worse or better is a false alarm. Then each cell in turn is
-made PERCENT larger or smaller in the second run (that cell alone, the sign by turns) and the pair is compared again: the
-change is found when that cell is called worse or better as it should be.
+Each pair of runs is compared as it is: whatever is called worse or better is a false alarm. Then each cell in turn
+is made PERCENT larger or smaller in the second run (that cell alone, the sign by turns) and the pair is compared
+again: the change is found when that cell is called worse or better as it should be.
 """
 
 import argparse
