@@ -17,6 +17,7 @@ from numa_report import page, pictures, run, schema, summary
 from numa_report.page import colours, commands, vector
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&{{7*7}}\u2028\x07"
+PRINTABLE = HOSTILE[:-1]
 WITHOUT_END = {"meta", "input", "br", "rect", "path", "stop"}
 
 
@@ -34,7 +35,8 @@ class Page(html.parser.HTMLParser):
         attributes = dict(attributes)
         self.tags.append((tag, attributes))
         if tag == "td" and "heat" in self.classes("table"):
-            self.cells.append({"class": attributes.get("class", "").split(), "number": attributes.get("data-c"), "text": ""})
+            classes = attributes.get("class", "").split()
+            self.cells.append({"class": classes, "number": attributes.get("data-c"), "text": ""})
         if tag not in WITHOUT_END:
             self.open.append((tag, attributes))
 
@@ -109,8 +111,8 @@ def test_names_from_the_data_stay_names(tmp_path):
     """In every field that is free text, of samples and of environment.json."""
     rows = machine([0, 1], [0, 1], benches=("latency",))
     for row in rows:
-        row.update(dict.fromkeys(("host", "bench", "metric", "variant", "allocator", "pages", "disturbed"), HOSTILE.strip("\x07")))
-        row.update(cell=f"{HOSTILE[:-1]}{row['cell']}", policy=HOSTILE[:-1] if row["mem_node"] else "bind:0", unit="</script>")
+        row.update(dict.fromkeys(("host", "bench", "metric", "variant", "allocator", "pages", "disturbed"), PRINTABLE))
+        row.update(cell=PRINTABLE + row["cell"], unit="</script>", policy=PRINTABLE if row["mem_node"] else "bind:0")
         row.update(mem_node=None if row["mem_node"] else 0)
     described = environment([0, 1], [0, 1])
 
@@ -118,9 +120,9 @@ def test_names_from_the_data_stay_names(tmp_path):
         if isinstance(value, dict):
             return {HOSTILE: HOSTILE, **{name: poison(item) for name, item in value.items()}}
         return HOSTILE if isinstance(value, str) and not value.isdigit() else value
-    described = {**poison({**described, "options": {"command": [HOSTILE], "rounds": 3, "name": HOSTILE}, "governor": "x",
-                           "programs": {"a": "b"}}), "topology": described["topology"],
-                 "preflight": {"checks": [{"level": "warn", "name": HOSTILE, "value": HOSTILE, "do": HOSTILE}]}}
+    said = {"options": {"command": [HOSTILE], "rounds": 3, "name": HOSTILE}, "governor": "x", "programs": {"a": "b"}}
+    check = {"level": "warn", "name": HOSTILE, "value": HOSTILE, "do": HOSTILE}
+    described = {**poison({**described, **said}), "topology": described["topology"], "preflight": {"checks": [check]}}
     found = page_of(write_run(tmp_path / "run", rows, described))
     assert found.open == []
     assert not any(tag == "img" or "onerror" in attributes for tag, attributes in found.tags)
@@ -163,7 +165,8 @@ def test_nodes_without_cpus_or_memory_are_named_as_such(tmp_path):
 
 
 def test_a_cell_outside_the_plan_says_so(tmp_path):
-    rows = [row for row in machine([0, 1], [0, 1], benches=("latency",)) if (row["cpu_node"], row["mem_node"]) != (1, 0)]
+    rows = machine([0, 1], [0, 1], benches=("latency",))
+    rows = [row for row in rows if (row["cpu_node"], row["mem_node"]) != (1, 0)]
     cells = page_of(write_run(tmp_path / "run", rows)).cells
     assert [cell["text"] for cell in cells].count("not in the plan") == 1
     assert sum(cell["number"] is None for cell in cells) == 1
@@ -308,8 +311,8 @@ def test_ink_and_colour_of_every_step_contrast():
 
 def test_the_page_is_made_without_matplotlibs_figures(run_folder):
     """A fleet has one for each of its hosts."""
-    code = ("import sys; sys.path.insert(0, sys.argv[1]); from numa_report import page, run; page.write(run.Run(sys.argv[2]));"
-            "sys.exit('matplotlib.figure' in sys.modules)")
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); from numa_report import page, run; "
+            "page.write(run.Run(sys.argv[2])); sys.exit('matplotlib.figure' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code, HARNESS, run_folder], check=False).returncode == 0
 
 
@@ -328,8 +331,9 @@ def test_lines_of_the_verdict_have_their_kind_apart():
 
 def test_a_folder_of_single_measurements_has_its_pictures_alone(tmp_path):
     from numa_report.page import view
-    alone = SimpleNamespace(rows=[], singles={"curve": [{"host": "far-away", "started_at": "2026-11-23T02:40:04Z"}]}, words=[],
-                            environment={}, folder=str(tmp_path), name="alone", samples={})
+    curve = [{"host": "far-away", "started_at": "2026-11-23T02:40:04Z"}]
+    alone = SimpleNamespace(rows=[], singles={"curve": curve}, words=[], more_words=[], environment={}, samples={},
+                            folder=str(tmp_path), name="alone")
     page.save(tmp_path / "report.html", "report.html.j2", view.of_run(alone, ()))
     found = Page(tmp_path / "report.html")
     assert found.open == [] and "far-away" in found.text and "2026-11-23 02:40 UTC" in found.text
