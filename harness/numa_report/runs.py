@@ -114,12 +114,3 @@ def write_summary(folder, samples, failures=None, jobs=()):
     summary.write_matrix(folder, rows)
     checksums.renew(folder, checksums.DERIVED)
     return rows
-
-
-def judge(folder, rows):
-    """The verdict on the matrix's rows, kept as verdict.txt; returns its lines."""
-    path = os.path.join(folder, collect.SENTINELS)
-    sentinels = tables.read_samples(path) if os.path.exists(path) else []
-    words = verdict.lines(rows, environment.load(folder), sentinels)
-    verdict.save(folder, words)
-    return words

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from numa_report import checksums, runs, singles, table
+from numa_report import checksums, runs, singles, table, verdict
 from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 from numa_report.rounds import round_medians, rounds_disagree
+from numa_report.run import Run
 from numa_report.schema import BENCHES, RESOURCES
 
 from . import also, axes, collect, conductor, dry_run, environment, identity, locks, options as option_words
@@ -398,31 +399,32 @@ def finish(folder, options, results):
     rows = runs.write_summary(folder, samples, reasons, results.jobs)
     checksums.write(folder, DATA)
     remove_pictures(folder, rows)
-    words = runs.judge(folder, rows)
+    judged = Run(folder)
+    verdict.save(folder, judged.words)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced", "noisy")}
     out = open(os.devnull, "w", encoding="utf-8") if options.json_progress else sys.stdout
-    print(table.render(rows), "", *words, "", sep="\n", file=out, flush=True)
+    print(table.render(rows), "", *judged.words, "", sep="\n", file=out, flush=True)
     report_failures(rows, counts)
     print(f"data: {folder}/matrix.csv, samples.csv, verdict.txt, environment.json", file=out)
     if options.no_pictures:
         print(f"pictures and page: harness/plot.py {shlex.quote(folder)}", file=out)
     elif any(row["median"] is not None for row in rows):
-        for path in report_on(folder):
+        for path in report_on(judged):
             if path.endswith(".png"):
                 print(f"picture: {path} (and .svg)", file=out)
             elif path.endswith(".html"):
                 print(f"page: {path}", file=out)
     os.unlink(os.path.join(folder, runs.UNFINISHED))
     status = 1 if counts["failed"] or counts["misplaced"] else 0
-    progress.event("finished", folder=folder, status=status, verdict=words, **counts)
+    progress.event("finished", folder=folder, status=status, verdict=judged.words, **counts)
     return status
 
 
-def report_on(folder):
+def report_on(run):
     """Draws the pictures and writes the page; returns the paths."""
-    from numa_report import report, run  # what they draw with takes seconds to import: only where it is wanted
+    from numa_report import report  # what they draw with takes seconds to import: only where it is wanted
 
-    return report.write(run.Run(folder))[1]
+    return report.write(run)[1]
 
 
 def report_failures(rows, counts):

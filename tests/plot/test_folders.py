@@ -9,6 +9,7 @@ from conftest import HARNESS, environment, job, machine, write_run
 
 from numa_report import runs, schema, tables
 from numa_report.errors import ReportError
+from numa_report.run import Run
 from numa_sweep import plan
 
 
@@ -129,14 +130,13 @@ def test_a_sweep_that_is_resumed_is_drawn_as_it_ended_before(tmp_path):
 
 def test_the_sentinels_drift_is_in_the_verdict(tmp_path):
     folder = write_run(tmp_path / "run", latency())
-    rows = runs.matrix_of(str(folder))
-    assert not any(line.startswith("drift") for line in runs.judge(str(folder), rows))
+    assert not any(line.startswith("drift") for line in Run(str(folder)).words)
     sentinels = [dict(row, value=100 + 5 * number, round=number) for number in range(1, 7) for row in latency()[:1]]
     tables.write_table(folder / "sentinel.csv", schema.SAMPLE_COLUMNS, sentinels)
-    line, = [line for line in runs.judge(str(folder), rows) if line.startswith("drift")]
+    line, = [line for line in Run(str(folder)).words if line.startswith("drift")]
     assert line.startswith("drift: the sentinel, latency.random.cpu0.node0, went from 108 ns at first to 128 ns at last "
                            "(+19 %), between 105 ns and 130 ns: ")
-    assert line in (folder / "verdict.txt").read_text(encoding="utf-8")
+    assert plot(folder).returncode == 0 and line in (folder / "verdict.txt").read_text(encoding="utf-8")
 
 
 def test_a_damaged_sentinel_is_one_line(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from conftest import machine, sample, write_run
 
 from numa_report import runs, summary, verdict
+from numa_report.run import Run
 
 TWO = [[2000, 3600], [3600, 2000]]
 SLIT = [[10, 21], [21, 10]]
@@ -63,7 +64,7 @@ def test_a_penalty_that_is_the_same_everywhere_is_said_once():
 
 def test_a_penalty_within_the_intervals_is_none():
     line, = said(cells([[100, 101], [100.5, 100]], spread=0.02), {}, "penalty")
-    assert line.startswith("penalty: latency none beyond the intervals, 1.01× at most (") and "to avoid it" not in line
+    assert line.startswith("penalty: latency 1.01×, not beyond the intervals (") and "to avoid it" not in line
 
 
 def test_memory_without_cpus_is_said_to_have_none_and_cannot_be_avoided():
@@ -270,7 +271,8 @@ def test_failed_cells_are_counted_with_the_first_reasons():
 
 def test_the_words_are_kept_beside_the_data(tmp_path):
     folder = write_run(tmp_path / "run", machine([0, 1], [0, 1]), environment(SLIT))
-    words = runs.judge(str(folder), runs.matrix_of(str(folder)))
+    words = Run(str(folder)).words
+    verdict.save(str(folder), words)
     assert (folder / "verdict.txt").read_text(encoding="utf-8").splitlines() == words
     assert words[0].startswith("penalty: latency 1.85×") and words[1].startswith("firmware agrees")
 
@@ -279,8 +281,9 @@ def test_the_file_and_the_memory_give_the_same_words(tmp_path):
     rows = machine([0, 1], [0, 1, 2])
     for row in rows[:15]:
         row.update(placement="failed", placed_fraction=0.5, policy="none")
-    folder = str(write_run(tmp_path / "run", rows, environment(SLIT, TWO, numa_balancing=1)))
-    assert runs.judge(folder, runs.matrix_of(folder)) == runs.judge(folder, summary.summarise(rows))
+    described = environment(SLIT, TWO, numa_balancing=1)
+    folder = str(write_run(tmp_path / "run", rows, described))
+    assert Run(folder).all_words == verdict.all_lines(summary.summarise(rows), described)
 
 
 ODD = [None, 3, -1, "x", [], {}, [[1, 2]], {"0": 3}, {"0": {"0": "near"}}, {"0": {"0": None, "1": -4}}, {"x": {"0": 1}},

@@ -47,7 +47,7 @@ def metric_penalty(cells, locals_of, rows, environment):
     uneven = worst["penalty"] > UNEVEN * median(row["penalty"] for row in cells)
     head = f"{typical} typically, {most} at most" if uneven else most
     if not any(costs(row, locals_of) for row in cells):
-        head = f"none beyond the intervals, {most} at most"
+        head += ", not beyond the intervals"
     no_cpus = ", which has no CPUs" if worst["mem_node"] in nodes_without_cpus(environment) else ""
     where = joined(series_words(worst), conditions_words(worst, rows), path_words(worst, nodes_by_cpu(rows)) + no_cpus)
     beside = joined(value_words(worst), local and f"local {value_words(local)}", doubts(worst, local))
