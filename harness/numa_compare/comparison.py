@@ -24,6 +24,7 @@ class Answer:
     low: float = None  # of the change's 95 % interval
     high: float = None
     shown: bool = False  # whether that it changed at all is shown, however little
+    certain: bool = False  # whether that is so certain that a CI job may end for it
     visible: float = None  # the smallest change that would most likely have been seen
 
     @property
@@ -90,21 +91,26 @@ def judge(pairs, first, other, threshold):
     changes = estimate.changes([
         estimate.Cell(first.known_of(pair.before), other.known_of(pair.after), (pair.row["bench"], pair.row["metric"]),
                       1 if is_higher_better(pair.row) else -1) for pair in pairs])
-    shown, p_needed = estimate.claimed([change.p for change in changes])
-    return [answer_of(*each, p_needed, first, other, threshold) for each in zip(pairs, changes, shown)]
+    p_values = [change.p for change in changes]
+    shown, p_needed = estimate.claimed(p_values)
+    certain, _ = estimate.claimed(p_values, estimate.FALSE_FAILURES)
+    return [answer_of(*each, p_needed, spread_unknown(first, other), threshold)
+            for each in zip(pairs, changes, shown, certain)]
 
 
-def answer_of(pair, change, shown, p_needed, first, other, threshold):
+def answer_of(pair, change, shown, certain, p_needed, silence, threshold):
+    """silence: why nothing is known where no spread is."""
     share = math.expm1(change.middle)
     if change.error is None:
-        return Answer(pair, UNCLEAR, spread_unknown(first, other), share)
+        return Answer(pair, UNCLEAR, silence, share)
     low, high = map(math.expm1, change.interval)
     word = UNCLEAR
     if shown and abs(share) > threshold:
         word = WORSE if (share > 0) != is_higher_better(pair.row) else BETTER
     elif -threshold <= low and high <= threshold:
         word = NO_CHANGE
-    return Answer(pair, word, "", share, low, high, bool(shown), math.expm1(estimate.visible(change, p_needed)))
+    return Answer(pair, word, "", share, low, high, bool(shown), bool(certain),
+                  math.expm1(estimate.visible(change, p_needed)))
 
 
 def spread_unknown(first, other):

@@ -7,8 +7,9 @@
     unclear                                   > X%           so many of the cells tested
 
 QUANTITY is a benchmark's name (latency, bandwidth), a program's with or without its metric (redis-server.wall_time), or
-* for all. A change counts where it is shown (estimate.py: at most 5 % of those shown are expected to be none) and its
-median is beyond X; a penalty where its whole 95 % interval is. So noise alone does not make a condition hold.
+* for all. A change counts where it is certain and its median is beyond X: certain as worse and better are, but at 1 %
+in place of 5 %, so that of 100 comparisons in which nothing changed about one fails. A penalty counts where its whole
+95 % interval is beyond X.
 """
 
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from numa_report import layout
 from numa_report.errors import ReportError, UsageError
-from numa_report.schema import COMMAND
+from numa_report.schema import COMMAND, cell_order
 from numa_report.verdict.cells import is_remote
 
 from . import comparison, penalties
@@ -53,7 +54,7 @@ class Outcome:
     condition: Condition
     cells: list
     tested: int  # cells it was looked for in
-    unclear: int  # of those
+    unclear: int  # of those, for which it may or may not hold
     left_out: int  # cells of its kind that could not be compared
     total: str = ""  # what the words are when it is not of single cells
 
@@ -133,15 +134,15 @@ def look(condition, comparisons):
     if not condition.way and len({is_higher_better(answer.row) for _, answer in tested}) > 1:
         raise UsageError(f"--fail-if {ascii(condition.words)}: of some of its figures higher is better, of others "
                          "lower: write '> X% worse' or '> X% better'")
-    cells = [(each, answer.row, share_words(answer.change)) for each, answer in tested if is_beyond(condition, answer)]
-    return Outcome(condition, cells, len(tested), sum(answer.word == comparison.UNCLEAR for _, answer in tested),
-                   len(named) - len(tested))
+    beyond = [(each, answer) for each, answer in tested if is_beyond(condition, answer)]
+    cells = [(each, answer.row, share_words(answer.change)) for each, answer in beyond if answer.certain]
+    unclear = sum(answer.word == comparison.UNCLEAR for _, answer in tested)
+    unclear += sum(not answer.certain and answer.word != comparison.UNCLEAR for _, answer in beyond)
+    return Outcome(condition, cells, len(tested), unclear, len(named) - len(tested))
 
 
 def is_beyond(condition, answer):
-    """Whether a change is shown and its median is beyond the limit."""
-    if not answer.shown:
-        return False
+    """Whether the median change is beyond the limit."""
     change = answer.change
     if condition.way:
         is_worse = answer.badness > 0
@@ -194,6 +195,7 @@ def look_at_penalties(condition, last):
 
 
 def nothing_named(condition, rows):
+    rows = sorted(rows, key=cell_order)
     names = dict.fromkeys(f"{row['bench']}.{row['metric' if row['variant'] == COMMAND else 'variant']}" for row in rows)
     shown = ", ".join(layout.shortened(name, 40) for name in list(names)[:6])
     return UsageError(f"--fail-if {ascii(condition.words)}: no cell is of that name; there are {shown}"

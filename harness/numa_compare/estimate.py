@@ -17,6 +17,7 @@ import numpy
 from . import spread
 
 FALSE_SHARE = 0.05  # of the claimed changes, expected at most
+FALSE_FAILURES = 0.01  # the same where a change ends a CI job: of 100 comparisons in which nothing changed one fails
 CONFIDENCE = 0.95  # of each interval
 POWER = 0.80  # the chance with which the smallest visible change is seen
 NOISE_THRESHOLD = 0.02  # a change within it is not news

@@ -62,7 +62,7 @@ def environment_lines(each):
     found = environments.differences(each.first.environment, each.other.environment)
     if found is None:
         silent = [one.letter for one in (each.first, each.other) if not one.environment]
-        return [f"environments of {letters}: not compared, {' and '.join(silent)} has none"], []
+        return [f"environments of {letters}: not compared, there is none of {' and '.join(silent)}"], []
     heading = f"environments of {letters}: " + ("they differ" if found else "the same")
     for operand, names in ((each.first, found.only_first), (each.other, found.only_other)):
         if names:
