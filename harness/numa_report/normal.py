@@ -217,7 +217,7 @@ def lines(run):
             told.append((name, judged(found.own, like, name)))
     well = [words for _, (is_well, words) in told if is_well]
     odd = [words for _, (is_well, words) in told if not is_well]
-    return [f"normal: {'; '.join(well)}"] * bool(well) + [f"normal? {'; '.join(odd)}"] * bool(odd)
+    return [f"normal: {'; '.join(well)}"] * bool(well) + [f"unusual: {'; '.join(odd)}"] * bool(odd)
 
 
 def comparable(found, name):
