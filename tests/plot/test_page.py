@@ -338,3 +338,17 @@ def test_a_folder_of_single_measurements_has_its_pictures_alone(tmp_path):
     found = Page(tmp_path / "report.html")
     assert found.open == [] and "far-away" in found.text and "2026-11-23 02:40 UTC" in found.text
     assert "Findings" not in found.text and "penalty" not in found.text
+
+
+def test_published_machines_stand_beside_this_one_with_their_sources(tmp_path):
+    described = {**environment([0, 1], [0, 1]), "cpu_model": "Intel(R) Xeon(R) Gold 6240 CPU @ 2.60GHz",
+                 "cpu": {"sockets": 2, "virtual": False}}
+    found = page_of(write_run(tmp_path / "run", machine([0, 1], [0, 1]), described))
+    assert "testhost, this run" in found.text and "dual Intel Xeon Gold 6240" in found.text
+    assert "87.6–88.2 ns" in found.text
+    links = [attributes["href"] for tag, attributes in found.tags if tag == "a" and "http" in attributes["href"]]
+    assert links and all(link.startswith("https://") for link in links)
+
+
+def test_where_none_is_near_that_is_said(run_folder):
+    assert re.search(r"No published machine stands beside this one: none of Made-up CPU 9000\.", page_of(run_folder).text)

@@ -5,9 +5,10 @@ import re
 import shlex
 from urllib.parse import quote
 
-from .. import layout, verdict, pictures as drawing
+from .. import layout, normal, pictures as drawing, verdict
 from . import details, heat, machine
 
+BAD, FINE = (*verdict.BAD, "unusual"), (*verdict.FINE, "normal")  # kinds of lines; the others are figures
 PENALTY = re.compile("([0-9][0-9.,]*×)")  # what a reader's eye looks for
 OVERVIEW = 24  # with more rows or columns than this the colours come first, the numbers when asked for
 
@@ -38,7 +39,7 @@ def of_run(run, pictures):
         "cpu_model": words_of(run.environment.get("cpu_model")), "date": date_of(run),
         "verdict": [verdict_view(line) for line in run.words],
         "more": [verdict_view(line) for line in run.more_words], "wary": wary(run.rows),
-        "quantities": [part for part in quantities if part["main"]],
+        "normal": normal_view(run), "quantities": [part for part in quantities if part["main"]],
         "overview": any(len(part["columns"]) > OVERVIEW or len(part["panels"][0]["rows"]) > OVERVIEW for part in quantities),
         "counted": [part for part in quantities if not part["main"]],
         "pictures": picture_views(pictures), "warnings": warnings, "quiet_checks": quiet_checks,
@@ -55,6 +56,28 @@ def words_of(value):
 
 def host_of(run):
     return layout.host_words(rows_of(run)) if rows_of(run) else words_of(run.environment.get("host")) or "an unnamed machine"
+
+
+def normal_view(run):
+    """This run's machine, and the published ones that are most like it; None where nothing of the matrix was measured."""
+    if not any(row["median"] is not None for row in run.rows):
+        return None
+    found = normal.neighbours(run)
+    names = [name for name in normal.FIGURES
+             if any(name in machine.figures for machine in (found.own, *found.published))]
+    return {"lines": [verdict_view(line) for line in normal.lines(run)], "reason": found.reason,
+            "head": [normal.FIGURES[name][0] for name in names],
+            "machines": [machine_view(machine, names) for machine in (found.own, *found.published)]}
+
+
+def machine_view(machine, names):
+    words = [machine.cpu_model, machine.sockets and layout.counted(machine.sockets, "socket"), machine.numa_mode]
+    figures = [normal.span_words(machine.figures[name], normal.FIGURES[name][1]) if name in machine.figures else ""
+               for name in names]
+    return {"name": layout.shortened(machine.name, 100), "figures": figures, "note": machine.note, "method": machine.method,
+            "words": " · ".join(layout.shortened(word, 100) for word in words if word),
+            "link": machine.source if machine.source.startswith(("https://", "http://")) else "",
+            "source": ", ".join(filter(None, (machine.source_title or machine.source, machine.published)))}
 
 
 def rows_of(run):
@@ -74,7 +97,7 @@ def verdict_view(line):
     kind, colon, text = line.partition(": ")
     if not colon or len(kind) > 30:
         kind, text = "", line
-    severity = "bad" if kind in verdict.BAD else "fine" if kind in verdict.FINE else "figure"
+    severity = "bad" if kind in BAD else "fine" if kind in FINE else "figure"
     pieces = PENALTY.split(text)
     return {"kind": kind, "severity": severity, "parts": [(number % 2, words) for number, words in enumerate(pieces) if words]}
 
