@@ -223,6 +223,13 @@ def test_details_have_the_command_of_the_sweeps_script(tmp_path):
     assert found.details(0)["command"] == []  # its script is gone
 
 
+def test_a_plan_of_an_earlier_version_costs_only_the_commands(run_folder):
+    summary.write_matrix(str(run_folder), summary.summarise(machine([0, 1], [0, 1])))
+    (run_folder / "plan.csv").write_text("cell,round\nlatency,1\n", encoding="utf-8")
+    found = page_of(run_folder)
+    assert len(found.cells) == 28 and found.details(0)["command"] == []
+
+
 def test_scripts_are_read_as_the_sweep_writes_them(tmp_path):
     """What stands before a command is taken from numa_sweep/scripts.py, not remembered here."""
     from numa_sweep import conductor, options, scripts

@@ -2,10 +2,12 @@
 
 import os
 import re
+from contextlib import suppress
 
 from numa_sweep import plan
 
 from .. import runs
+from ..errors import DataError
 from ..layout import shortened
 
 # What numa_sweep/scripts.py writes between run_cell's own words and the command's.
@@ -18,9 +20,10 @@ def of_rows(folder, rows):
     if not runs.is_sweep(folder):
         return {}
     jobs = {}
-    for job in plan.read(folder):
-        if job.seq and job.kind == plan.CELL:
-            jobs.setdefault(job.key, job)
+    with suppress(DataError):  # of a folder of an earlier version, which had another plan: a page without commands
+        for job in plan.read(folder):
+            if job.seq and job.kind == plan.CELL:
+                jobs.setdefault(job.key, job)
     scripts, commands = {}, {}
     for row in rows:
         job = jobs.get((row["bench"], row["cell"][len(f"{row['bench']}.{row['variant']}."):]))
