@@ -9,7 +9,7 @@ from functools import cached_property
 
 from numa_sweep import collect, environment
 
-from . import agreement, checksums, runs, singles, tables, verdict
+from . import agreement, checksums, normal, runs, singles, tables, verdict
 from .errors import DataError
 
 # round and value as measured; disturbed: the benchmark's word for what went on meanwhile, "" when nothing did
@@ -70,7 +70,10 @@ class Run:
 
     @cached_property
     def all_words(self):
-        return verdict.all_lines(self.rows, self.environment, self.sentinels, self.outliers) if self.rows else []
+        if not self.rows:
+            return []
+        unusual = [line for line in normal.lines(self) if line.partition(":")[0] in verdict.BAD]
+        return verdict.all_lines(self.rows, self.environment, self.sentinels, self.outliers, unusual)
 
 
 def read_values(path):

@@ -329,3 +329,12 @@ def test_64_nodes_by_64_are_judged_in_seconds():
     started = time.process_time()
     verdict.lines(rows, environment(distances, nearest=nearest))
     assert time.process_time() - started < 10
+
+
+def test_what_is_unusual_for_the_cpu_comes_before_what_is_odd_in_it(tmp_path):
+    samples = [sample("latency", None, 4 * i, i, j, 900 * (1 + (i != j)), round, k)
+               for i in (0, 1) for j in (0, 1) for round in (1, 2, 3) for k in range(1, 6)]
+    described = {"cpu_model": "Intel(R) Xeon(R) Gold 6240 CPU @ 2.60GHz",
+                 "topology": {"nodes": [{"id": node, "cpus": str(4 * node), "has_memory": True} for node in (0, 1)]}}
+    words = Run(str(write_run(tmp_path / "run", samples, {**environment(LIAR), **described}))).words
+    assert [line.partition(":")[0] for line in words][:2] == ["penalty", "unusual"], words

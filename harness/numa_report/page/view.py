@@ -8,7 +8,7 @@ from urllib.parse import quote
 from .. import layout, normal, pictures as drawing, verdict
 from . import details, heat, machine
 
-BAD, FINE = (*verdict.BAD, "unusual"), (*verdict.FINE, "normal")  # kinds of lines; the others are figures
+BAD, FINE = verdict.BAD, (*verdict.FINE, "normal")  # kinds of lines; the others are figures
 PENALTY = re.compile("([0-9][0-9.,]*×)")  # what a reader's eye looks for
 OVERVIEW = 24  # with more rows or columns than this the colours come first, the numbers when asked for
 

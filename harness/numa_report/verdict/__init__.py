@@ -6,8 +6,8 @@ The order in which they come, and in which they are left out where there are mor
 2. What makes the figures untrustworthy: failed, misplaced, NUMA balancing, drift. What the others say is said of
    figures that these say may be of something else. Noise is not among them: every claim is beyond the intervals anyway.
 3. What the sweep was told to compare: policy, allocator, pages.
-4. What is wrong with the machine, the most local first: worst link and outliers (some cells), imbalance (two
-   directions), firmware that disagrees (an order of nodes), no memory (where the CPUs of a node without any find
+4. What is wrong with the machine: unusual for its CPU (all of it), worst link and outliers (some cells), imbalance
+   (two directions), firmware that disagrees (an order of nodes), no memory (where the CPUs of a node without any find
    theirs).
 5. What could be better without a fault: THP.
 6. What is well: firmware that agrees.
@@ -33,8 +33,8 @@ FILE = "verdict.txt"
 MOST_LINES = 5
 
 # The kinds of lines that are bad news, and those that are good; the others say what is, or what to choose.
-BAD = ("failed", "misplaced", "NUMA balancing", "drift", "worst link", "outliers", "imbalance", "firmware disagrees",
-       "no memory")
+BAD = ("failed", "misplaced", "NUMA balancing", "drift", "unusual", "worst link", "outliers", "imbalance",
+       "firmware disagrees", "no memory")
 FINE = ("firmware agrees",)
 
 
@@ -43,17 +43,17 @@ def lines(rows, environment, sentinels=()):
     return all_lines(rows, environment, sentinels)[:MOST_LINES]
 
 
-def all_lines(rows, environment, sentinels=(), found=None):
+def all_lines(rows, environment, sentinels=(), found=None, unusual=()):
     """Everything there is to say, the most useful first.
 
     rows: of matrix.csv; environment: of environment.json; sentinels: the rows of sentinel.csv; found: outliers(rows,
-    environment), where the caller has them already.
+    environment), where the caller has them already; unusual: the lines of normal.py that say what is not normal.
     """
     found = outliers(rows, environment) if found is None else found
     disagreeing, agreeing = firmware_lines(rows, environment)
     return [penalty_line(rows, environment), *failed_lines(rows), *misplaced_lines(rows),
             *balancing_lines(rows, environment), *drift_lines(sentinels), *choice_lines(rows),
-            *link_lines(rows, found), *imbalance_lines(rows, found), *disagreeing,
+            *unusual, *link_lines(rows, found), *imbalance_lines(rows, found), *disagreeing,
             *without_memory_lines(rows, environment), *huge_page_lines(rows, environment), *agreeing]
 
 
