@@ -23,6 +23,7 @@ same CPU as 92 and 101 ns (the Cascade Lake and Haswell files). So a figure coun
 published ones, and nothing finer is said.
 """
 
+import functools
 import os
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -112,10 +113,11 @@ def distance(machine, own):
             machine.cpu_model != own.cpu_model, machine.name)
 
 
+@functools.lru_cache(maxsize=None)  # a fleet's page asks for each of its hosts
 def published(folder=FOLDER):
     """Every machine of the folder, by the names of their files."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".csv")) if os.path.isdir(folder) else []
-    return [read_published(os.path.join(folder, name)) for name in names]
+    return tuple(read_published(os.path.join(folder, name)) for name in names)
 
 
 def read_published(path):
