@@ -50,14 +50,15 @@ def draw(path):
 
     def find():
         from numa_report import runs
-        folders.extend(runs.find(path))
+        found = runs.find(path)
+        fleets = {os.path.abspath(folder) for folder in found if runs.is_fleet(folder)}
+        folders.extend(folder for folder in found if runs.fleet_of(folder) not in fleets)
         return 0
 
     def report(folder):
         from numa_report import report, run, runs
-        if runs.is_fleet(folder):  # its hosts' folders follow
-            print(*runs.verdict_of_fleet(folder), sep="\n")
-            return 0
+        if runs.is_fleet(folder):
+            return report_fleet(folder)
         words, paths = report.write(run.Run(folder))
         print(*words, *paths, sep="\n")
         return 0
@@ -65,6 +66,17 @@ def draw(path):
     folders = []
     status = run_main("plot.py", find)
     return max([status] + [run_main("plot.py", lambda folder=folder: report(folder)) for folder in folders])
+
+
+def report_fleet(folder):
+    """The fleet's page and each host's; a host whose data are damaged is a line."""
+    from numa_report.page import fleet
+
+    words, paths, errors = fleet.write(folder)
+    print(*words, *paths, sep="\n", flush=True)
+    for line in errors:
+        print(f"plot.py: {line}", file=sys.stderr)
+    return 1 if errors else 0
 
 
 def main(parsed):

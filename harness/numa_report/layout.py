@@ -61,11 +61,15 @@ def panels(rows):
     names = varying(rows)
     parts = {}
     for row in rows:
-        words = [] if row["variant"] == COMMAND else [row["variant"]]
-        words += [condition_words(name, row[name]) for name in names if row[name] not in (None, "")]
-        panel = parts.setdefault(" · ".join(words), {})
+        panel = parts.setdefault(panel_title(row, names), {})
         panel.setdefault(place(row), {})[column(row)] = row
     return parts
+
+
+def panel_title(row, names):
+    """names: the conditions that tell the panels apart besides the variant."""
+    words = [] if row["variant"] == COMMAND else [row["variant"]]
+    return " · ".join(words + [condition_words(name, row[name]) for name in names if row[name] not in (None, "")])
 
 
 def column(row):

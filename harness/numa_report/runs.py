@@ -40,22 +40,24 @@ def is_fleet(folder):
     return os.path.exists(os.path.join(folder, FLEET))
 
 
-def verdict_of_fleet(folder):
-    """The lines of a fleet's verdict.txt, which the merge of its hosts' results wrote."""
-    try:
-        with open(os.path.join(folder, verdict.FILE), encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
-    except FileNotFoundError:
-        if os.path.exists(os.path.join(folder, UNFINISHED)):
-            raise not_ended(folder) from None
-        raise ReportError(f"{folder}: no {verdict.FILE}; harness/run_matrix.sh --merge {shlex.quote(folder)} "
-                          "makes it") from None
+def fleet_of(folder):
+    """The fleet's folder of which this is a host's; None where it is not."""
+    above, name = os.path.split(os.path.dirname(os.path.abspath(folder)))
+    return above if name == HOSTS and is_fleet(above) else None
+
+
+def refuse_unmerged(folder):
+    """Raises ReportError at a fleet's folder whose hosts' results were not put together."""
+    if os.path.exists(os.path.join(folder, verdict.FILE)):
+        return
+    if os.path.exists(os.path.join(folder, UNFINISHED)):
+        raise not_ended(folder)
+    raise ReportError(f"{folder}: no {verdict.FILE}; harness/run_matrix.sh --merge {shlex.quote(folder)} makes it")
 
 
 def not_ended(folder):
     """The error that says how to go on: with the fleet, where it is a host's folder in one."""
-    above, name = os.path.split(os.path.dirname(os.path.abspath(folder)))
-    whole = above if name == HOSTS and is_fleet(above) else folder
+    whole = fleet_of(folder) or folder
     program = "harness/slurm/submit.sh" if "slurm" in environment.load(whole) else "harness/run_matrix.sh"
     return ReportError(f"{folder}: the sweep has not ended; continue with: {program} --resume {shlex.quote(whole)}")
 

@@ -6,6 +6,7 @@ Files pass through as bytes where they are what they should be, and by csv where
 import csv
 import io
 import os
+import shlex
 import sys
 from collections import namedtuple
 from statistics import median
@@ -13,7 +14,7 @@ from statistics import median
 from numa_report import tables
 from numa_report.errors import DataError, ReportError, UsageError, whole_file
 from numa_report.layout import counted, penalty_words, shortened, value_words
-from numa_report.schema import MATRIX_COLUMNS, MEASURED, SAMPLE_COLUMNS
+from numa_report.schema import BENCHES, MATRIX_COLUMNS, MEASURED, SAMPLE_COLUMNS
 
 from . import host_rows, odd_hosts
 
@@ -22,7 +23,7 @@ MOST_TABLE_ROWS = 40
 MOST_LINES = 20  # of a kind in the verdict; the data have them all
 
 # Of a row of matrix.csv, what is said of a fleet.
-MatrixRow = namedtuple("MatrixRow", "cell bench metric unit cpu_node policy status median penalty")
+MatrixRow = namedtuple("MatrixRow", "cell bench metric unit variant cpu_node policy status median penalty")
 
 
 def merge(folder):
@@ -54,8 +55,8 @@ def finish(folder, rows, out=None):
     words = verdict(rows, fleet)
     with whole_file(os.path.join(folder, VERDICT), encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in words)
-    print(table(rows, fleet), "", *words, "", f"data: {folder}/samples.csv, matrix.csv, hosts.csv, verdict.txt", sep="\n",
-          file=out, flush=True)
+    print(table(rows, fleet), "", *words, "", f"data: {folder}/samples.csv, matrix.csv, hosts.csv, verdict.txt",
+          f"pages, of all hosts and of each: harness/plot.py {shlex.quote(folder)}", sep="\n", file=out, flush=True)
     return 1 if fleet.misplaced or any(row["status"] != host_rows.OK for row in rows) else 0
 
 
@@ -65,7 +66,7 @@ class Fleet:
     def __init__(self, models):
         self.models = models
         self.medians = odd_hosts.Medians()
-        self.local = {}  # host: {(bench, metric, unit): medians of its local cells}
+        self.local = {}  # host: {(bench, metric, unit, variant): medians of its local cells}
         self.worst = {}  # host: its greatest penalty
         self.misplaced = {}  # host: number of cells
         self.odd, self.lacking = [], []
@@ -79,16 +80,23 @@ class Fleet:
         if row.penalty is not None:
             self.worst[host] = max(self.worst.get(host, 0), row.penalty)
         if row.policy == f"bind:{row.cpu_node}":
-            self.local.setdefault(host, {}).setdefault((row.bench, row.metric, row.unit), []).append(row.median)
+            self.local.setdefault(host, {}).setdefault((row.bench, row.metric, row.unit, row.variant), []).append(row.median)
 
     def judge(self):
         """Once all rows are in."""
         self.odd, self.lacking = self.medians.odd(), self.medians.lacking()
 
-    def main_metric(self):
-        """(bench, metric, unit) of the table's column: the latency, or the first there is."""
-        there = list(dict.fromkeys(key for of_host in self.local.values() for key in of_host))
-        return next((key for key in there if key[1] == "load_latency"), there[0] if there else None)
+    def local_metrics(self):
+        """(bench, metric, unit, variant) of the tables' columns: the first variant of each metric, latency first."""
+        there = {}
+        for of_host in self.local.values():
+            for key in of_host:
+                there.setdefault(key[:2], key)
+        return sorted(there.values(), key=lambda key: key[1] != "load_latency")
+
+    def local_medians(self, metric):
+        """{host: the median of its local cells}"""
+        return {host: median(of_host[metric]) for host, of_host in self.local.items() if metric in of_host}
 
 
 # Putting files together.
@@ -197,8 +205,8 @@ def at_most(words):
 def table(rows, fleet):
     """One line a host; of a large fleet their median, and the hosts of which there is something to say."""
     odd = {item.host for item in (*fleet.odd, *fleet.lacking)}
-    metric = fleet.main_metric()
-    local = {host: median(of_host[metric]) for host, of_host in fleet.local.items() if metric in of_host}
+    metric = next(iter(fleet.local_metrics()), None)
+    local = fleet.local_medians(metric)
     lines = [["host", "status", "cells", column_words(metric), "worst penalty", ""]]
     shown = rows
     if len(rows) > MOST_TABLE_ROWS:
@@ -216,10 +224,13 @@ def table(rows, fleet):
 
 
 def column_words(metric):
+    """What a column of Fleet.local_metrics() is called."""
     if metric is None:
         return "local memory"
-    _, name, unit = metric
-    return f"local {'latency' if name == 'load_latency' else name} ({unit})"
+    bench, name, unit, variant = metric
+    if name == "load_latency":
+        return f"local latency ({unit})"
+    return f"local {name}{f', {variant}' if bench in BENCHES else ''} ({unit})"
 
 
 def shown_value(value):

@@ -18,14 +18,24 @@ APART = 0.05
 APART_Z = 3.5
 LEAST_SIGMA = 0.01  # of the median
 
-# A metric of a host that is apart: deviation is the median of its cells', worst the farthest as (cell, value, the fleet's).
-Odd = namedtuple("Odd", "host bench metric unit deviation apart cells direction worst")
+# What comparable hosts have in a cell. sigma: a robust standard deviation; limit: a value farther from the median is apart.
+Usual = namedtuple("Usual", "median sigma limit")
+# A cell in which a host is apart; deviation: a share of the hosts' median; z: in robust standard deviations.
+Apart = namedtuple("Apart", "cell value median deviation z")
+# A metric of a host that is apart. deviation: the median of the cells'; cells: how many were compared; apart: [Apart],
+# the farthest first.
+Odd = namedtuple("Odd", "host bench metric unit deviation cells direction apart")
 Lacking = namedtuple("Lacking", "host lacking cells example")
 
 
 def says_something(metric):
     """Whether hosts are compared by it: not by what a command used besides its time, which varies with everything."""
     return metric == "wall_time" or metric not in RESOURCES
+
+
+def key_of(row):
+    """What makes a cell of one host comparable with that of another."""
+    return row.bench, row.metric, row.unit, row.cell
 
 
 class Medians:
@@ -39,8 +49,7 @@ class Medians:
         self.hosts.setdefault(model, {})[host] = True
         if says_something(row.metric):
             cells = self.of_model.setdefault(model, {})
-            key = row.bench, row.metric, row.unit, row.cell
-            cells.setdefault(key, {})[host] = row.median if row.status in MEASURED else None
+            cells.setdefault(key_of(row), {})[host] = row.median if row.status in MEASURED else None
 
     def models(self):
         """(hosts, cells) of each model that can be judged."""
@@ -59,27 +68,46 @@ class Medians:
         return [lacking for hosts, cells in self.models() for lacking in lacking_of(hosts, cells)]
 
 
+def usual(values):
+    """Usual of a cell; None where it cannot be told.
+
+    values: {host: its median, None where it was not measured}, in the metric's unit.
+    """
+    measured = [value for value in values.values() if value is not None]
+    middle = median(measured) if len(measured) >= FEWEST_HOSTS else 0
+    if middle == 0:
+        return None
+    sigma = max(MAD_TO_SIGMA * median(abs(value - middle) for value in measured), LEAST_SIGMA * middle)
+    return Usual(middle, sigma, max(APART * middle, APART_Z * sigma))
+
+
+def compared(cells):
+    """(host, (bench, metric, unit), Apart, whether it is) of each host and cell that can be compared.
+
+    cells: of one CPU model, as in Medians.of_model.
+    """
+    for (*metric, cell), values in cells.items():
+        known = usual(values)
+        for host, value in values.items() if known else ():
+            if value is not None:
+                distance = value - known.median
+                yield host, tuple(metric), Apart(cell, value, known.median, distance / known.median,
+                                                 distance / known.sigma), abs(distance) > known.limit
+
+
 def odd_of(cells):
     counts, apart = {}, {}
-    for (bench, metric, unit, cell), values in cells.items():
-        measured = {host: value for host, value in values.items() if value is not None}
-        if len(measured) < FEWEST_HOSTS:
-            continue
-        middle = median(measured.values())
-        if middle == 0:
-            continue
-        sigma = max(MAD_TO_SIGMA * median(abs(value - middle) for value in measured.values()), LEAST_SIGMA * middle)
-        for host, value in measured.items():
-            key = host, bench, metric, unit
-            counts[key] = counts.get(key, 0) + 1
-            if abs(value - middle) > max(APART * middle, APART_Z * sigma):
-                apart.setdefault(key, []).append((value / middle - 1, cell, value, middle))
+    for host, metric, figure, is_apart in compared(cells):
+        key = host, *metric
+        counts[key] = counts.get(key, 0) + 1
+        if is_apart:
+            apart.setdefault(key, []).append(figure)
     for key, found in apart.items():
         if 2 * len(found) >= counts[key]:
-            deviations = [deviation for deviation, *_ in found]
+            deviations = [figure.deviation for figure in found]
             direction = "above" if min(deviations) > 0 else "below" if max(deviations) < 0 else "apart from"
-            worst = max(found, key=lambda item: abs(item[0]))
-            yield Odd(*key, median(deviations), len(found), counts[key], direction, worst[1:])
+            yield Odd(*key, median(deviations), counts[key], direction,
+                      sorted(found, key=lambda figure: -abs(figure.deviation)))
 
 
 def lacking_of(hosts, cells):
@@ -104,11 +132,16 @@ def lines(medians, odd, lacking):
 
 
 def odd_words(odd):
+    return f"odd: {odd.host}: {metric_words(odd)}"
+
+
+def metric_words(odd):
     # One benchmark's only metric is called by the benchmark's name.
     what = odd.bench if odd.metric in ("load_latency", "bandwidth") else f"{odd.bench}'s {odd.metric}"
-    cell, value, middle = odd.worst
-    return (f"odd: {odd.host}: {what} {100 * abs(odd.deviation):.0f} % {odd.direction} the fleet's median in {odd.apart} of "
-            f"{counted(odd.cells, 'cell')} (worst: {cell}: {value_words(value)} {odd.unit} against {value_words(middle)})")
+    worst = odd.apart[0]
+    return (f"{what} {100 * abs(odd.deviation):.0f} % {odd.direction} the fleet's median in {len(odd.apart)} of "
+            f"{counted(odd.cells, 'cell')} (worst: {worst.cell}: {value_words(worst.value)} {odd.unit} against "
+            f"{value_words(worst.median)})")
 
 
 def lacking_words(lacking):

@@ -10,7 +10,7 @@ from conftest import HARNESS, environment, job, machine, write_run
 from numa_report import runs, schema, tables
 from numa_report.errors import ReportError
 from numa_report.run import Run
-from numa_sweep import plan
+from numa_sweep import host_rows, plan
 
 
 def plot(folder):
@@ -34,22 +34,31 @@ def fleet(tmp_path):
     write_run(folder / "arriving" / "db3", latency("db3"))
     tables.write_table(folder / "matrix.csv", schema.MATRIX_COLUMNS, rows)
     tables.write_table(folder / "samples.csv", schema.SAMPLE_COLUMNS, latency("db1") + latency("db2"))
-    (folder / "hosts.csv").write_text("host,status\ndb1,ok\ndb2,ok\ndb3,incomplete\n")
+    host_rows.write(str(folder), [host_rows.row("db1", status="ok", cpu_model="Made-up CPU 9000"),
+                                  host_rows.row("db2", status="ok", cpu_model="Made-up CPU 9000"),
+                                  host_rows.row("db3", reason="the connection was lost")])
     (folder / "environment.json").write_text(json.dumps({"fleet": {"id": "x"}}))
     (folder / "verdict.txt").write_text("hosts: 2 of 3 ok; 1 incomplete\nodd: none\n")
     return folder
 
 
-def test_a_fleets_verdict_is_printed_and_its_hosts_are_drawn(fleet):
+def test_a_fleets_verdict_is_printed_and_it_and_its_hosts_get_pages(fleet):
     before = {path.name: path.read_bytes() for path in fleet.iterdir() if path.is_file()}
     done = plot(fleet)
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["hosts: 2 of 3 ok; 1 incomplete", "odd: none"]
-    assert [line for line in lines if line.endswith(".png")] == [
-        f"{fleet}/hosts/{host}/latency.png" for host in ("db1", "db2")]
-    assert {path.name: path.read_bytes() for path in fleet.iterdir() if path.is_file()} == before
-    assert len(list(fleet.rglob("*.png"))) == 2
+    assert done.stdout.splitlines() == [
+        "hosts: 2 of 3 ok; 1 incomplete", "incomplete: db3: the connection was lost",
+        "odd: not judged: db1, db2; it takes 3 hosts with the same CPU to tell",
+        *(f"{fleet}/{name}" for name in ("fleet.png", "fleet.svg", "report.html")),
+        f"{fleet}/hosts/NAME/report.html: 2 hosts"]
+    assert {name: (fleet / name).read_bytes() for name in before} == before
+    assert sorted(path.parent.name for path in fleet.glob("hosts/*/report.html")) == ["db1", "db2"]
+    assert not list(fleet.glob("hosts/*/*.png"))
+
+
+def test_a_hosts_pictures_are_drawn_when_its_own_folder_is_named(fleet):
+    assert plot(fleet / "hosts" / "db1").returncode == 0
+    assert {path.parent.name for path in fleet.rglob("*.png")} == {"db1"}
 
 
 def test_the_rows_of_all_hosts_read_back(fleet):
@@ -67,7 +76,7 @@ def test_a_fleet_is_found_below_a_folder_of_runs(fleet):
 def test_a_host_that_has_not_ended_is_gone_on_with_by_its_fleet(fleet):
     (fleet / "hosts" / "db3" / "UNFINISHED").write_text("")
     done = plot(fleet)
-    assert done.returncode == 1 and len(list(fleet.rglob("*.png"))) == 2
+    assert done.returncode == 1 and len(list(fleet.glob("hosts/*/report.html"))) == 2
     assert done.stderr == (f"plot.py: {fleet}/hosts/db3: the sweep has not ended; continue with: "
                            f"harness/run_matrix.sh --resume '{fleet}'\n")
 
@@ -80,13 +89,13 @@ def test_a_fleet_that_has_not_ended_says_how_to_go_on(fleet, described, program)
     (fleet / "UNFINISHED").write_text("")
     (fleet / "environment.json").write_text(json.dumps(described))
     with pytest.raises(ReportError, match=f"has not ended; continue with: {program} --resume '{fleet}'$"):
-        runs.verdict_of_fleet(str(fleet))
+        runs.refuse_unmerged(str(fleet))
 
 
 def test_a_fleet_without_a_verdict_says_what_makes_it(fleet):
     (fleet / "verdict.txt").unlink()
     with pytest.raises(ReportError, match=f"harness/run_matrix.sh --merge '{fleet}' makes it$"):
-        runs.verdict_of_fleet(str(fleet))
+        runs.refuse_unmerged(str(fleet))
 
 
 def sweep(folder, *left_out):

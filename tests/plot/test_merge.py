@@ -156,7 +156,7 @@ def medians(values, bench="latency", metric="load_latency", status="ok", models=
     for host, of_host in values.items():
         for number, value in enumerate(of_host):
             if value is not None:
-                row = merge.MatrixRow(f"cell{number}", bench, metric, "ns", "0", "bind:0", status, value, 1.0)
+                row = merge.MatrixRow(f"cell{number}", bench, metric, "ns", "random", "0", "bind:0", status, value, 1.0)
                 found.add(host, dict(models).get(host, "a CPU"), row)
     return found
 

@@ -41,12 +41,16 @@ def environment():
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(os.path.join(HERE, "templates")), autoescape=True,
                               undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
     made.filters["data"] = data
-    script = text("report.js")
     made.globals.update(
-        light_css=Markup(text("report.css") + colours.css()), dark_css=Markup(text("dark.css")), script=Markup(script),
-        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        gradient=colours.gradient())
+        light_css=Markup(text("report.css") + colours.css()), dark_css=Markup(text("dark.css")),
+        fleet_css=Markup(text("fleet.css")), gradient=colours.gradient(),
+        scripts={name: (Markup(text(name)), hash_of(text(name))) for name in ("report.js", "fleet.js")})
     return made
+
+
+def hash_of(script):
+    """By which a page's policy knows its own script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def text(name):

@@ -1,6 +1,6 @@
 // What the page does beyond being read: the theme's switch, and a cell's details by pointer and keyboard.
 "use strict";
-(() => {
+const page = (() => {
   const theme = { // remembered where the browser lets a page remember
     kept() { try { return localStorage.getItem("numa-theme") || "system"; } catch (error) { return "system"; } },
     keep(name) { try { localStorage.setItem("numa-theme", name); } catch (error) { /* then not */ } },
@@ -222,4 +222,5 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => { setUpTheme(); setUpDetails(); });
+  return { make, figure };
 })();
