@@ -93,6 +93,8 @@ def reports(tmp_path_factory):
             if name == "hostile":
                 row.update(host=HOSTILE, disturbed=HOSTILE, cell=HOSTILE + row["cell"])
         described = environment(cpu_nodes, mem_nodes)
+        if name == "two":  # with published machines beside it
+            described.update(cpu_model="Intel(R) Xeon(R) Gold 6240 CPU @ 2.60GHz", cpu={"sockets": 2, "virtual": False})
         if name == "hostile":
             described.update(cpu_model=HOSTILE, governor=HOSTILE)
         read = run.Run(str(write_run(folder / name, rows, described)))
@@ -243,7 +245,7 @@ def test_the_colours_switch_from_value_to_penalty(browser, reports):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["cxl", "snc"])
+@pytest.mark.parametrize("name", ["two", "cxl", "snc"])
 def test_every_text_contrasts_with_its_ground(browser, reports, name, theme):
     show(browser, reports[name], theme=theme)
     ActionChains(browser).move_to_element(cell(browser, 0, 1, 0)).perform()
