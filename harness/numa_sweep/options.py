@@ -246,7 +246,7 @@ def parser():
     how.add_argument("--wait", action="store_true", help="where another sweep measures on this machine, wait for its end "
                      "(otherwise refused)")
     how.add_argument("--dry-run", action="store_true", help="print the cells, their commands and the time they may take")
-    how.add_argument("--no-pictures", action="store_true", help="leave drawing to harness/plot.py")
+    how.add_argument("--no-pictures", action="store_true", help="leave pictures and page to harness/plot.py")
     how.add_argument("--samples-only", action="store_true", help="stop at samples.csv; harness/plot.py does the rest")
     how.add_argument("--json-progress", action="store_true", help="an object a line on standard output for each thing "
                      "that happens, and no tables there")
