@@ -1,6 +1,6 @@
 """How a matrix is arranged for a reader: its panels, rows, columns, and the words for a cell."""
 
-from .schema import BENCHES, COMMAND, CONDITIONS, HIGHER, RESOURCES
+from .schema import BENCHES, COMMAND, CONDITIONS, HIGHER, RESOURCES, place_order
 
 # What qualifies a cell, and what a legend says of it.
 MARKS = {
@@ -50,9 +50,10 @@ def places(rows):
     """{(CPU node, CPU): its words}, sorted; with the number of threads where only the CPUs tell it."""
     differ = len(values_of("threads", rows)) > 1 and "threads" not in varying(rows)
     found = {}
-    for row in sorted(rows, key=place):
+    for row in sorted(rows, key=lambda row: place_order(place(row))):
         threads = f", {counted(row['threads'], 'thread')}" if differ and row["threads"] else ""
-        found[place(row)] = f"{row['cpu_node']} (CPU {row['cpu']}{threads})"
+        cpu = "its CPUs" if row["cpu"] is None else f"CPU {row['cpu']}"
+        found[place(row)] = f"{row['cpu_node']} ({cpu}{threads})"
     return found
 
 

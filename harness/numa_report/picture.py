@@ -132,8 +132,8 @@ def condition_words(name, row):
     value = row.get(name)
     if name in ("cpu", "mem_node"):
         place = "memory of " + ("several nodes" if value is None else f"node {value}")
-        return place if name == "mem_node" else f"CPU {value}" + ("" if row["cpu_node"] is None
-                                                                  else f" of node {row['cpu_node']}")
+        of_node = "" if row["cpu_node"] is None else f" of node {row['cpu_node']}"
+        return place if name == "mem_node" else ("CPUs" if value is None else f"CPU {value}") + of_node
     if name == "pages":
         return PAGES.get(value, f"pages {value}")
     if name == "policy":

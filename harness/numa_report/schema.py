@@ -88,8 +88,13 @@ def cell_order(row):
     return (
         benches.index(row["bench"]) if bench else len(benches), row["bench"], *metric_order(row["metric"]),
         variants.index(row["variant"]) if row["variant"] in variants else len(variants), row["variant"],
-        row.get("host") or "", *condition_order(row), row["cpu_node"], row["cpu"], *column_order(row),
+        row.get("host") or "", *condition_order(row), *place_order((row["cpu_node"], row["cpu"])), *column_order(row),
     )
+
+
+def place_order(place):
+    """Sort key of (CPU node, CPU, None where it is not known)."""
+    return place[0], -1 if place[1] is None else place[1]
 
 
 def condition_order(row):

@@ -1,7 +1,7 @@
 """The matrix as text: rows CPU nodes, columns memory nodes and policies, value and penalty in each cell."""
 
 from . import layout
-from .schema import RESOURCES, is_main
+from .schema import RESOURCES, is_main, place_order
 
 
 def render(rows):
@@ -18,7 +18,7 @@ def render_figure(bench, metric, rows):
     rows = layout.readable(rows)
     columns, labels = layout.columns(rows), layout.places(rows)
     lines = [[name, labels[place]] + [cell_words(cells.get(column), layout.value_words) for column in columns]
-             for name, panel in layout.panels(rows).items() for place, cells in sorted(panel.items())]
+             for name, panel in layout.panels(rows).items() for place, cells in in_order(panel)]
     return (f"{layout.title(bench, metric)} in {rows[0]['unit']}, {layout.better_words(rows[0])} "
             f"(penalty over local memory)\n" + aligned([header(columns), *lines]))
 
@@ -30,9 +30,13 @@ def render_resources(bench, parts):
     for metric, part in parts.items():
         for name, panel in layout.panels(part).items():
             label = " · ".join(word for word in (RESOURCES[metric].title, name) if word)
-            for place, cells in sorted(panel.items()):
+            for place, cells in in_order(panel):
                 lines.append([label, labels[place]] + [counted_words(cells.get(column)) for column in columns])
     return f"{bench}, what else was counted\n" + aligned([header(columns), *lines])
+
+
+def in_order(panel):
+    return sorted(panel.items(), key=lambda item: place_order(item[0]))
 
 
 def counted_words(row):

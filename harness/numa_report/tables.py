@@ -76,9 +76,10 @@ def optional(parse):
     return lambda field: parse(field) if field else None
 
 
+# A tool may say of which node's CPUs a figure is, and not of which (cpu).
 SAMPLES = {
     "run": text, "host": text, "round": optional(whole), "cell": text, "bench": named, "metric": named,
-    "unit": unit_name, "cpu": whole, "cpu_node": whole, "mem_node": optional(whole), "allocator": named,
+    "unit": unit_name, "cpu": optional(whole), "cpu_node": whole, "mem_node": optional(whole), "allocator": named,
     "policy": named, "pages": named, "threads": whole, "size_bytes": whole, "variant": named,
     "value": number, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
 }
@@ -87,7 +88,8 @@ IF_PRESENT = {"better": optional(one_of(BETTER))}
 
 # What one benchmark run by hand prints: memory on several nodes has no single one, and a figure that could not be
 # measured has a reason in place of its value.
-PROGRAM_SAMPLES = {
+PROGRAM_# A tool may say of which node's CPUs a figure is, and not of which (cpu).
+SAMPLES = {
     **SAMPLES, "cpu_node": optional(whole), "mem_node": optional(whole), "value": optional(number),
 }
 PROGRAM_SAMPLES_IF_PRESENT = {
@@ -98,7 +100,7 @@ PROGRAM_SAMPLES_IF_PRESENT = {
 
 MATRIX = {
     "run": text, "host": text, "cell": named, "bench": named, "metric": named, "unit": unit_name,
-    "cpu": whole, "cpu_node": whole, "mem_node": optional(whole), "allocator": text, "pages": text,
+    "cpu": optional(whole), "cpu_node": whole, "mem_node": optional(whole), "allocator": text, "pages": text,
     "threads": optional(whole), "size_bytes": optional(whole), "variant": named,
     "median": optional(number), "ci_low": optional(number), "ci_high": optional(number),
     "samples": whole, "status": one_of(STATUSES), "penalty": optional(above_zero),
