@@ -5,7 +5,7 @@ import re
 import shlex
 from urllib.parse import quote
 
-from .. import layout, normal, pictures as drawing, verdict
+from .. import layout, normal, pictures as drawing, runs, verdict
 from . import details, heat, machine
 
 BAD, FINE = verdict.BAD, (*verdict.FINE, "normal")  # kinds of lines; the others are figures
@@ -36,7 +36,7 @@ def of_run(run, pictures):
     warnings, quiet_checks = machine.warnings(run.environment)
     return {
         "title": layout.shortened(run.name, 100), "host": layout.shortened(host_of(run), 100),
-        "cpu_model": words_of(run.environment.get("cpu_model")), "date": date_of(run),
+        "fleet": fleet_view(run, pictures), "cpu_model": words_of(run.environment.get("cpu_model")), "date": date_of(run),
         "verdict": [verdict_view(line) for line in run.words],
         "more": [verdict_view(line) for line in run.more_words], "wary": wary(run.rows),
         "normal": normal_view(run), "quantities": [part for part in quantities if part["main"]],
@@ -48,6 +48,15 @@ def of_run(run, pictures):
                                     shlex.join(["harness/plot.py", os.path.abspath(run.folder)])) if line],
         "data": details.of_run(run) if run.rows else None,
     }
+
+
+def fleet_view(run, pictures):
+    """The fleet whose host this is; None where it is of none, or nobody asked for the fleet's page."""
+    folder = runs.fleet_of(run.folder)
+    if folder is None or pictures and not os.path.exists(os.path.join(folder, "report.html")):
+        return None
+    return {"name": layout.shortened(os.path.basename(folder), 100), "link": "../../report.html",
+            "command": None if pictures else shlex.join(["harness/plot.py", os.path.abspath(run.folder)])}
 
 
 def words_of(value):
