@@ -20,13 +20,15 @@ def draw(fleet, standings):
         return None
     from .. import picture  # matplotlib takes long to import
 
-    odd = [standing.host for standing in standings if standing.is_odd]
+    odd = {standing.host for standing in standings if standing.is_odd}
+    told = [*(standing.host for standing in standings if standing.is_odd),
+            *(standing.host for standing in standings if standing.apart and not standing.is_odd)]
     title = f"Every host of {layout.shortened(fleet.name, 60)}"
-    drawn = draw_page(picture, title, strips, fleet, odd)
+    drawn = draw_page(picture, title, strips, fleet, odd, told)
     paths = [os.path.join(fleet.folder, f"{NAME}.{ending}") for ending in pictures.ENDINGS]
     for path in paths:
         drawn.save(path)
-    return pictures.Picture(NAME, NAME, title, alternative(strips, odd), paths)
+    return pictures.Picture(NAME, NAME, title, alternative(strips, told), paths)
 
 
 def strips_of(fleet):
@@ -51,21 +53,21 @@ def lanes_of(fleet, values):
     return lanes
 
 
-def draw_page(picture, title, strips, fleet, odd):
-    laid = [(strip, lanes_of(fleet, strip[2]), named(strip[2], odd)) for strip in strips]
+def draw_page(picture, title, strips, fleet, odd, told):
+    laid = [(strip, lanes_of(fleet, strip[2]), named(strip[2], told)) for strip in strips]
     heights = [LANE_IN * len(lanes) + NAMES_IN * len(names) + 0.15 for _, lanes, names in laid]
     page = picture.Page(LEFT + WIDTH + 1.6, 0.95 + sum(heights) + 0.75 * len(laid), title,
-                        f"{layout.counted(len(fleet.rows), 'host')} · a point a host; a diamond is one that is odd")
+                        f"{layout.counted(len(fleet.rows), 'host')} · a point a host, a diamond an odd one; named: those with cells apart")
     top = 0.95
     for (strip, lanes, names), height in zip(laid, heights):
-        draw_strip(picture, page.axes(LEFT, top, WIDTH, height), strip, lanes, names, set(odd))
+        draw_strip(picture, page.axes(LEFT, top, WIDTH, height), strip, lanes, names, odd)
         top += height + 0.75
     return page
 
 
-def named(values, odd):
-    """The odd hosts whose names are written, by rising value."""
-    return sorted([host for host in odd if host in values][:MOST_NAMED], key=lambda host: (values[host], host))
+def named(values, told):
+    """The hosts whose names are written, by rising value. told: those with cells apart, the odd ones first."""
+    return sorted([host for host in told if host in values][:MOST_NAMED], key=lambda host: (values[host], host))
 
 
 def draw_strip(picture, axes, strip, lanes, names, odd):
@@ -101,12 +103,12 @@ def write_name(picture, axes, host, point, y):
                   fontsize=picture.TICK_PT, color=picture.INK, annotation_clip=False)
 
 
-def alternative(strips, odd):
+def alternative(strips, told):
     words = []
     for what, unit, values, said in strips:
         low, high = (said(end(values.values())) for end in (min, max))
         ends = f" {unit}" if said is layout.value_words else ""
         words.append(f"{what[0].upper()}{what[1:]}: {low} to {high}{ends} on {layout.counted(len(values), 'host')}"
-                     + "".join(f"; {layout.shortened(host, 40)} {said(values[host])}" for host in named(values, odd)[:4])
+                     + "".join(f"; {layout.shortened(host, 40)} {said(values[host])}" for host in named(values, told)[:4])
                      + ".")
     return " ".join(words)
