@@ -14,6 +14,11 @@ Each cell shows the median, its 95 % interval and the penalty (over local memory
 noisy, misplaced, failed, skipped or unverified is hatched and says so. A run without matrix.csv is summarised from its
 samples.csv first. What bench/latency --curve, bench/loaded and bench/core2core print with --csv, kept as
 FOLDER/curve.csv, loaded.csv and core2core.csv, becomes a part of the page.
+
+A CONDITION is WHAT > +X% or WHAT < -X%, WHAT > X% worse (or better), penalty > X, unclear > X%, failed, misplaced or
+missing. WHAT is QUANTITY[.VARIANT][.local|.remote]; QUANTITY is latency, bandwidth, PROGRAM, PROGRAM.METRIC or * for
+all. Noise makes none hold, and one that no cell is of is an error: docs/COMPARE.md. --compare also takes a matrix.csv.
+
 Exit status: 0 done, 1 something could not be, 2 usage, 3 a --fail-if condition holds.
 """
 
@@ -30,7 +35,7 @@ def parse_arguments(arguments):
     mode.add_argument("--import", metavar="FORMAT", dest="import_",
                       help="make a run of another tool's output: see --import help")
     parser.add_argument("--fail-if", metavar="CONDITION", action="append", default=[],
-                        help="with --compare: exit with status 3 when it holds: 'latency.remote > +5%%'")
+                        help="with --compare: exit with status 3 when it holds: 'latency.remote > +5%%' (see below)")
     parser.add_argument("--markdown", action="store_true", help="with --compare: print Markdown, for a pull request")
     parser.add_argument("--all", action="store_true", help="with --compare: list every cell, the unchanged ones too")
     parser.add_argument("--out", metavar="PATH", help="with --export: the file (default: standard output); with --import: "

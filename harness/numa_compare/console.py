@@ -1,10 +1,13 @@
 """A comparison on the console: differences of the environments first, then the numbers, then the cells, worst first."""
 
+import textwrap
+
 from numa_report.layout import counted
 
 from . import comparison, words
 
 MOST_ROWS = 40  # unless all are asked for
+WIDTH = 120  # of running text
 LEFT = 3  # columns of words, which are aligned to the left
 
 
@@ -18,7 +21,8 @@ def render(comparisons, names, outcomes, show_all):
     lines.append("")
     for each in comparisons:
         lines += words.summary_lines(each, names)
-    lines += words.method_lines(comparisons)
+    for line in words.method_lines(comparisons):
+        lines += textwrap.wrap(line, WIDTH)
     lines += ["", *table(comparisons, names, show_all)]
     return "\n".join(lines + [""] * bool(outcomes) + outcomes)
 
