@@ -22,9 +22,9 @@ EOF
 packages() {
     case "$1:$2" in
     run:apt) echo gcc make libc6-dev libnuma-dev libhwloc-dev hwloc-nox numactl parallel util-linux \
-        python3 python3-numpy python3-scipy python3-matplotlib python3-jinja2 ;;
+        python3 python3-numpy python3-scipy python3-matplotlib python3-jinja2 dmidecode ;;
     run:dnf) echo gcc make glibc-devel numactl-devel hwloc-devel hwloc numactl parallel util-linux \
-        python3 python3-numpy python3-scipy python3-matplotlib python3-jinja2 ;;
+        python3 python3-numpy python3-scipy python3-matplotlib python3-jinja2 dmidecode ;;
     test:apt) echo git g++ libcmocka-dev bats python3-pytest perl sqlite3 xz-utils ;;
     test:dnf) echo git gcc-c++ libcmocka-devel bats python3-pytest perl sqlite xz libubsan ;;
     lint:apt) echo shellcheck clang clang-format pyflakes3 ;;

@@ -1,7 +1,7 @@
 """The kind of a CPU: its microarchitecture, which decides what its memory costs, by its name or its numbers.
 
-Names: Intel's and AMD's numbering of their server CPUs. Numbers: arch/x86/include/asm/intel-family.h and the families and
-models in arch/x86/kernel/cpu/amd.c, of Linux; those of arm64 are its arch/arm64/include/asm/cputype.h's.
+Names: Intel's and AMD's numbering of their server CPUs. Numbers: Linux's arch/x86/include/asm/intel-family.h, the families
+and models in its arch/x86/kernel/cpu/amd.c, and for arm64 its arch/arm64/include/asm/cputype.h.
 """
 
 import re

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 
-from . import firmware
+from . import cpuinfo, dmi, firmware
 from numa_report.errors import DataError, whole_file
 from .topology import format_list
 
@@ -25,11 +25,13 @@ def gather(topology, options, root):
         "host": platform.node(),
         "started_at": None,  # filled in by the caller, who owns the clock
         "cpu_model": cpu_model(topology),
+        "cpu": cpuinfo.gather(),
         "architecture": platform.machine() or None,
         "kernel": {"release": platform.release() or None, "version": platform.version() or None},
         "distribution": distribution(),
         "topology": describe(topology),
         "firmware": firmware.gather(topology),
+        **dmi.gather(),
         "transparent_hugepages": {name: chosen(read(f"/sys/kernel/mm/transparent_hugepage/{name}"))
                                   for name in ("enabled", "defrag", "shmem_enabled")},
         "numa_balancing": integer(read("/proc/sys/kernel/numa_balancing")),

@@ -10,9 +10,11 @@ from .. import layout
 from ..errors import ReportError
 
 MOST_LETTERS = 1000
-SAID_ELSEWHERE = ("host", "started_at", "cpu_model", "topology", "firmware", "options", "programs", "preflight")
+SAID_ELSEWHERE = ("host", "started_at", "cpu_model", "topology", "firmware", "memory_devices", "options", "programs",
+                  "preflight")
 SETTINGS = {
-    "architecture": "Architecture", "kernel": "Kernel", "distribution": "Distribution",
+    "cpu": "CPU", "memory_devices_missing": "Memory modules not read", "architecture": "Architecture",
+    "kernel": "Kernel", "distribution": "Distribution",
     "transparent_hugepages": "Transparent huge pages", "numa_balancing": "NUMA balancing",
     "zone_reclaim_mode": "Zone reclaim", "governor": "Frequency governor", "turbo": "Turbo",
     "smt": "SMT", "cgroup": "Limits (cgroup)", "load_average": "Load average at the start", "versions": "Versions",
@@ -37,6 +39,8 @@ def tables(environment):
     source = known(firmware.get("hmat")) or known(firmware.get("nearest"))
     of = "HMAT" if firmware.get("hmat") else "HMAT, nearest CPUs alone"
     found += [matrix(f"Firmware's claim: {words} ({of})", source.get(name)) for name, words in CLAIMS.items()]
+    found.append({"title": "Memory modules (DMI)", "head": ("slot", "size", "type", "MT/s", "width, bits"),
+                  "rows": module_rows(environment.get("memory_devices"))})
     found.append({"title": "Settings", "head": (), "rows": setting_rows(environment)})
     found.append({"title": "Options of the sweep", "head": (), "rows": [
         (name.replace("_", "-"), option_words_of(value)) for name, value in known(environment.get("options")).items()
@@ -54,10 +58,19 @@ def node_rows(topology):
 
 
 def memory_words(node):
-    size = node.get("memory_bytes")
-    if type(size) in (int, float) and 0 < size < math.inf:
-        return layout.quantity_words(size, "B")
-    return "none" if node.get("has_memory") is False else words(None)
+    return size_words(node.get("memory_bytes"), "none" if node.get("has_memory") is False else words(None))
+
+
+def size_words(size_bytes, otherwise):
+    known_size = type(size_bytes) in (int, float) and 0 < size_bytes < math.inf
+    return layout.quantity_words(size_bytes, "B") if known_size else otherwise
+
+
+def module_rows(slots):
+    return [(words(" ".join(str(slot[name]) for name in ("locator", "bank") if slot.get(name))),
+             size_words(slot.get("size_bytes"), "empty"),
+             *(words(slot[name]) if slot.get(name) else "" for name in ("type", "speed_mt_s", "data_width_bits")))
+            for slot in (slots if isinstance(slots, list) else ()) if isinstance(slot, dict)]
 
 
 def matrix(title, figures):
@@ -70,7 +83,8 @@ def matrix(title, figures):
 
 
 def setting_rows(environment):
-    rows = [(title, setting_words(name, environment[name])) for name, title in SETTINGS.items() if name in environment]
+    rows = [(title, setting_words(name, environment[name])) for name, title in SETTINGS.items()
+            if name in environment and not (name == "memory_devices_missing" and environment[name] is None)]
     return rows + [(words(name), words(value)) for name, value in environment.items()
                    if name not in SETTINGS and name not in SAID_ELSEWHERE]
 
