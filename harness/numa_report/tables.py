@@ -88,8 +88,7 @@ IF_PRESENT = {"better": optional(one_of(BETTER))}
 
 # What one benchmark run by hand prints: memory on several nodes has no single one, and a figure that could not be
 # measured has a reason in place of its value.
-PROGRAM_# A tool may say of which node's CPUs a figure is, and not of which (cpu).
-SAMPLES = {
+PROGRAM_SAMPLES = {
     **SAMPLES, "cpu_node": optional(whole), "mem_node": optional(whole), "value": optional(number),
 }
 PROGRAM_SAMPLES_IF_PRESENT = {
