@@ -29,6 +29,7 @@ import os
 from dataclasses import dataclass, field
 
 from . import layout, processors, tables
+from .errors import DataError
 from .own_figures import FIGURES, Span, are_base_pages, bandwidth_rows, figures_of, latency_rows, span_words
 from .peak import peak_lines
 from .verdict.cells import BANDWIDTH, LATENCY, known, nodes_of
@@ -39,13 +40,10 @@ __all__ = ["FIGURES", "Machine", "Neighbours", "Span", "lines", "neighbours", "p
 FOLDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "results", "reference")
 TOLERANCE, PAGE_WALK = 1.15, 1.3  # see above
 MOST_PUBLISHED = 5
-JUDGED = {"local_latency": "local latency", "remote_latency": "remote latency",
-          "memory_only_latency": "latency of memory without CPUs"}
+# Memory without CPUs is shown beside the published and not judged: they are too few, and of too different devices.
+JUDGED = {"local_latency": "local latency", "remote_latency": "remote latency"}
 
-# A published figure is of a node: which of its CPUs measured it is rarely said.
-ROWS = {**tables.MATRIX, "cpu": tables.optional(tables.whole), "machine": tables.named, "cpu_model": tables.named,
-        "microarchitecture": tables.named, "sockets": tables.whole, "numa_mode": tables.text, "source": tables.named,
-        "source_title": tables.named, "published": tables.named, "method": tables.named, "note": tables.text}
+WORDS = ("cpu_model", "microarchitecture", "numa_mode", "method", "note", "source", "source_title", "published")
 
 
 @dataclass
@@ -115,14 +113,18 @@ def published(folder=FOLDER):
 
 def read_published(path):
     """One file: a machine in one mode. Raises DataError."""
-    rows = tables.read_table(path, ROWS)
-    first = rows[0]
+    rows = tables.read_matrix(path)
+    about = rows[0]
+    for column in ("machine", "sockets", *WORDS):
+        if column not in about:
+            raise DataError(path, "missing", row=1, column=column)
+    if not tables.INTEGER.fullmatch(about["sockets"]):
+        raise DataError(path, f"{tables.shown(about['sockets'])} is not a whole number", row=2, column="sockets")
     cpu_nodes = {row["cpu_node"] for row in rows}
-    words = {name: first[name] for name in ("cpu_model", "microarchitecture", "sockets", "numa_mode", "method", "note",
-                                            "source", "source_title", "published")}
     latency, bandwidth = ([row for row in rows if row["bench"] == bench] for bench in (LATENCY, BANDWIDTH))
-    return Machine(first["machine"], cpu_nodes=len(cpu_nodes), figures=figures_of(latency, bandwidth, cpu_nodes),
-                   memory_only_nodes=len({row["mem_node"] for row in rows} - cpu_nodes), **words)
+    return Machine(about["machine"], sockets=int(about["sockets"]), cpu_nodes=len(cpu_nodes),
+                   memory_only_nodes=len({row["mem_node"] for row in rows} - cpu_nodes),
+                   figures=figures_of(latency, bandwidth, cpu_nodes), **{name: about[name] for name in WORDS})
 
 
 def machine_of_run(run):
@@ -163,10 +165,8 @@ def lines(run):
 def comparable(found, name):
     """The published machines whose figure of the name is of the same kind as the run's."""
     own = found.own
-    like = [machine for machine in found.published if name in machine.figures]
-    if name == "memory_only_latency":
-        return like
-    like = [machine for machine in like if machine.microarchitecture == own.microarchitecture]
+    like = [machine for machine in found.published
+            if name in machine.figures and machine.microarchitecture == own.microarchitecture]
     same = [machine for machine in like if machine.cpu_nodes == own.cpu_nodes
             and (own.sockets is None or machine.sockets == own.sockets)]
     return same if name == "remote_latency" else same or like
@@ -178,8 +178,8 @@ def judged(own, like, name, most):
     span = own.figures[name]
     spans = [machine.figures[name] for machine in like]
     theirs = Span(min(each.low for each in spans), max(each.high for each in spans))
-    kind = f" with {own.microarchitecture}" if name != "memory_only_latency" else ""
-    beside = f"{layout.counted(len(like), 'published machine')}{kind} ({span_words(theirs, unit)})"
+    beside = (f"{layout.counted(len(like), 'published machine')} with {own.microarchitecture} "
+              f"({span_words(theirs, unit)})")
     head = f"{JUDGED[name]} {span_words(span, unit)}"
     if span.high > most * theirs.high:
         return "unusual", f"{head} is {span.high / theirs.high:.1f} times that of {beside}"

@@ -113,9 +113,9 @@ def peak_lines(run):
     if found.node and found.node != found.machine:
         words += f", {span_words(found.node, 'GB/s')} a node"
     if found.share and found.share.low > IMPOSSIBLE:
-        words += f"; {best_words(found.best)} is more than that: it was of caches, or the DMI table is wrong"
+        words += f"; {best_words(found.best)}, is more than that: it was of caches, or the DMI table is wrong"
     elif found.share:
-        words += f"; {best_words(found.best)} is {share_words(found.share)} of it"
+        words += f"; {best_words(found.best)}, is {share_words(found.share)} of it"
     return [words]
 
 

@@ -1,13 +1,13 @@
 """The kind of a CPU: its microarchitecture, which decides what its memory costs, by its name or its numbers.
 
-Names: Intel's and AMD's numbering of their server CPUs. Numbers: Linux's arch/x86/include/asm/intel-family.h, the families
-and models in its arch/x86/kernel/cpu/amd.c, and for arm64 its arch/arm64/include/asm/cputype.h.
+Names: Intel's and AMD's numbering of their server CPUs. Numbers: Linux's arch/x86/include/asm/intel-family.h, the
+families and models in its arch/x86/kernel/cpu/amd.c, and for arm64 its arch/arm64/include/asm/cputype.h.
 """
 
 import re
 
 # Of a model name without (R) and (TM); the first that is found.
-NAMES = tuple((re.compile(pattern), kind) for pattern, kind in (
+NAMES = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in (
     (r"Xeon (?:CPU )?E[57]-[0-9]{4}L? v2\b", "Ivy Bridge"),
     (r"Xeon (?:CPU )?E[57]-[0-9]{4}[AL]? v3\b", "Haswell"),
     (r"Xeon (?:CPU )?E[57]-[0-9]{4}[AL]? ?v4\b", "Broadwell"),
@@ -50,7 +50,7 @@ def kind_of(name, numbers=None):
 
     name: the model name, or None. numbers: environment.json's `cpu`, where it has one; a name that tells it wins.
     """
-    plain = re.sub(r"\((?:R|TM|r|tm)\)", "", name) if isinstance(name, str) else ""
+    plain = re.sub(r"\((?:R|TM)\)", "", name, flags=re.IGNORECASE) if isinstance(name, str) else ""
     for pattern, kind in NAMES:
         found = pattern.search(" ".join(plain.split()))
         if found:

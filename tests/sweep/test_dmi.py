@@ -4,12 +4,13 @@ import shutil
 import struct
 import sys
 
-import made_up_sweep  # noqa: F401, finds the modules
 import pytest
+from made_up_sweep import TWO_NODES
 
-from numa_sweep import cpuinfo, dmi
+from numa_sweep import cpuinfo, dmi, environment
 
 EMPTY, EXTENDED = 0, 0x7FFF
+DDR5 = 0x22
 DMIDECODE = shutil.which("dmidecode", path="/usr/sbin:/sbin:/usr/bin:/bin")
 
 # As dmidecode prints them; the words before SMBIOS 3.2 and after.
@@ -69,8 +70,8 @@ def test_the_words_of_older_tables_are_read():
 def memory_device(handle, size_mib, speed_mt_s, locator, bank):
     """A memory device of SMBIOS 3.3 as bytes: its section 7.18, the fields to 5Ch with what is not needed left 0."""
     formatted = struct.pack("<BBHHHHHHBBBBBHHBBBBBIH", 17, 0x5C, handle, 0x20, 0xFFFE, 72, 64,
-                            EXTENDED if size_mib >= EXTENDED else size_mib, 9, 0, 1, 2, 0x22, 0x80, speed_mt_s, 0, 0, 0, 0,
-                            2, size_mib, speed_mt_s)
+                            min(size_mib, EXTENDED), 9, 0, 1, 2, DDR5, 0x80, speed_mt_s, 0, 0, 0, 0, 2, size_mib,
+                            speed_mt_s)
     return formatted.ljust(0x5C, b"\0") + f"{locator}\0{bank}\0\0".encode()
 
 
@@ -86,7 +87,8 @@ def dump(path, *devices):
 @pytest.mark.skipif(DMIDECODE is None, reason="dmidecode is not installed")
 def test_dmidecode_reads_a_made_up_table(tmp_path):
     path = dump(tmp_path / "dmi", memory_device(0x30, 32 << 10, 3200, "CPU1_DIMM_A1", "NODE 1"),
-                memory_device(0x31, EMPTY, 0, "CPU1_DIMM_A2", "NODE 1"), memory_device(0x32, 16 << 10, 2933, "CPU1_DIMM_B1", "NODE 1"))
+                memory_device(0x31, EMPTY, 0, "CPU1_DIMM_A2", "NODE 1"),
+                memory_device(0x32, 16 << 10, 2933, "CPU1_DIMM_B1", "NODE 1"))
     read = dmi.gather((DMIDECODE, "--from-dump", path, *dmi.COMMAND[1:]))
     assert read["memory_devices_missing"] is None
     assert [(slot["locator"], slot["size_bytes"], slot["type"], slot["speed_mt_s"], slot["data_width_bits"])
@@ -102,7 +104,7 @@ def test_a_table_without_modules_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("program, reason", [
-    ("import sys; print('/dev/mem: Permission denied', file=sys.stderr); sys.exit(1)", "dmidecode: /dev/mem: Permission denied"),
+    ("import sys; sys.exit('/dev/mem: Permission denied')", "dmidecode: /dev/mem: Permission denied"),
     ("print('# No SMBIOS nor DMI entry point found, sorry.')", "the DMI table lists no memory devices"),
     ("import sys; sys.stdout.buffer.write(bytes(range(256)) * 9)", "the DMI table lists no memory devices"),
 ])
@@ -112,6 +114,12 @@ def test_what_cannot_be_read_is_null_with_the_reason(program, reason):
 
 def test_a_machine_without_dmidecode_says_so():
     assert dmi.gather(("no-such-dmidecode",))["memory_devices_missing"].startswith("dmidecode is not installed")
+
+
+def test_the_environment_has_both(tmp_path):
+    described = environment.gather(TWO_NODES, {}, str(tmp_path))
+    assert set(described["cpu"]) == set(cpuinfo.gather())
+    assert (described["memory_devices"] is None) != (described["memory_devices_missing"] is None)
 
 
 def write(root, cpuinfo_words, packages=()):
@@ -141,8 +149,8 @@ vendor_id\t: another
 @pytest.mark.parametrize("flag, virtual", [("hypervisor", True), ("hypervisors", False)])
 def test_numbers_of_an_x86_cpu(tmp_path, flag, virtual):
     assert cpuinfo.gather(write(tmp_path, X86 % flag, (0, 1, 1))) == {
-        "vendor": "GenuineIntel", "family": 6, "model": 85, "stepping": 7, "implementer": None, "part": None, "sockets": 2,
-        "virtual": virtual}
+        "vendor": "GenuineIntel", "family": 6, "model": 85, "stepping": 7, "implementer": None, "part": None,
+        "sockets": 2, "virtual": virtual}
 
 
 def test_numbers_of_an_arm64_cpu(tmp_path):
