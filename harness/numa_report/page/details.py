@@ -83,7 +83,7 @@ def number_of(field):
 
 
 def conditions_words(row):
-    memory = f"memory of node {row['mem_node']}" if row["mem_node"] is not None else "memory of several nodes"
+    memory = row["mem_node"] is not None and f"memory of node {row['mem_node']}"  # else the policy says it
     words = [f"CPU {row['cpu']} of node {row['cpu_node']}", memory, row["allocator"],
              row.get("policy") and f"policy {row['policy']}", row["pages"] and f"pages {row['pages']}",
              row["threads"] and layout.counted(row["threads"], "thread"),

@@ -21,7 +21,7 @@ const page = (() => {
     return element;
   };
   const figure = (value) => (value === null ? "not known" : Math.abs(value) >= 1e8 || (value && Math.abs(value) < 1e-3)
-    ? value.toExponential(2) : value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 1000 ? 6 : 4 }));
+    ? value.toExponential(2) : value.toLocaleString("en", Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 }));
 
   const setUpTheme = () => {
     const box = document.getElementById("theme");
