@@ -41,6 +41,11 @@ def test_a_pair_that_is_slow_both_ways_is_a_link():
     assert not said(rows, {}, "outliers")
 
 
+def test_both_ways_are_of_one_table():
+    rows = matrix(8, slow((2, 5))) + [{**row, "variant": "copy"} for row in matrix(8, slow((5, 2)))]
+    assert not said(rows, {}, "worst link") and len(said(rows, {}, "outliers")) == 1
+
+
 def test_a_link_and_an_outlier_beside_it_are_two_matters():
     rows = matrix(8, slow((2, 5), (5, 2), (0, 7)))
     assert len(said(rows, {}, "worst link")) == 1

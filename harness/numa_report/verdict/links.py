@@ -18,10 +18,10 @@ from .cells import (DIFFERENT, MOST_NAMES, WHOLE, and_more, grouped, is_bound, i
 def link_lines(rows, found):
     """found: outlier_cells.outliers(). A line for the worst link and one for the outliers that are of no link."""
     links, single = {}, []
-    of_cells = {key_of(outlier.row, "host", "bench", "metric", "cpu_node", "mem_node") for outlier in found}
+    of_cells = {key_of(outlier.row, *WHOLE, "cpu_node", "mem_node") for outlier in found}
     for outlier in found:
         row = outlier.row
-        back = key_of(row, "host", "bench", "metric", "mem_node", "cpu_node")
+        back = key_of(row, *WHOLE, "mem_node", "cpu_node")
         if is_remote(row) and back in of_cells:
             links.setdefault((row["host"], frozenset((row["cpu_node"], row["mem_node"]))), []).append(outlier)
         else:
@@ -40,8 +40,8 @@ def link_lines(rows, found):
 def link_line(links, rows):
     worst = links[0]  # as they were found: the farthest first
     first = worst[0]
-    back = next((other for other in worst if other.row["cpu_node"] == first.row["mem_node"]
-                 and other.row["metric"] == first.row["metric"]), first)
+    back = next(other for other in worst if other.row["cpu_node"] == first.row["mem_node"]
+                and key_of(other.row, *WHOLE) == key_of(first.row, *WHOLE))
     nodes = nodes_words((first.row["cpu_node"], first.row["mem_node"]))
     rest = f"; {layout.counted(len(links) - 1, 'more link')} like it" if len(links) > 1 else ""
     return (f"worst link: {nodes}, both ways, {quantity_words(first.row, rows)}: {value_words(first.row)} and "
@@ -50,7 +50,7 @@ def link_line(links, rows):
 
 
 def whole_nodes(rows, found):
-    """{what it is of: its outliers} where nearly all cells of a memory node, or of a node's CPUs, are outliers."""
+    """{what it is of: its outliers} where all cells of a memory node, or of a node's CPUs, are outliers."""
     ids = {id(outlier.row) for outlier in found}
     whole = {}
     for name, words in (("mem_node", "memory of node {} from the CPUs of every node"),

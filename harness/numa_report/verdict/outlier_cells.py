@@ -10,7 +10,8 @@ nearest value (Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining out
 scale of logarithms. It does not fit when that distance is over 15 %, and over 10 times the kind's median of such
 distances, which is about 4 standard deviations of values with normal noise; and when its whole interval is worse than
 the kind's median. In a kind of several distances that also has to hold of the values divided by their distances: what
-the SLIT explains is no outlier. Only slower cells are named; a faster one costs nobody anything."""
+the SLIT explains is no outlier. Only slower cells are named; a faster one costs nobody anything.
+"""
 
 import math
 from collections import namedtuple
