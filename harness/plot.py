@@ -26,7 +26,7 @@ Exit status: 0 done, 1 something could not be, 2 usage, 3 a --fail-if condition 
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="plot.py", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", metavar="PATH", nargs="+",
+    parser.add_argument("paths", metavar="PATH", nargs="*",
                         help="a run's folder, a fleet's, or a folder of runs (results/)")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--compare", action="store_true",
@@ -41,6 +41,8 @@ def parse_arguments(arguments):
     parser.add_argument("--out", metavar="PATH", help="with --export: the file (default: standard output); with --import: "
                                                       "the folder (default: results/TIME-HOST)")
     parsed = parser.parse_args(arguments)
+    if not parsed.paths and "help" not in (parsed.export, parsed.import_):
+        parser.error("a PATH is missing")
     for option, wanted in (("fail_if", "compare"), ("markdown", "compare"), ("all", "compare")):
         if getattr(parsed, option) and not getattr(parsed, wanted):
             parser.error(f"--{option.replace('_', '-')} goes with --{wanted}")
@@ -98,7 +100,7 @@ def main(parsed):
 
     def import_():
         from numa_exchange import importing
-        return importing.main(parsed.import_, parsed.paths, parsed.out)
+        return importing.main(parsed.import_, parsed.paths, parsed.out, parsed.host, parsed.cpu_node, parsed.mem_node)
 
     for wanted, do in ((parsed.compare, compare), (parsed.export, export), (parsed.import_, import_)):
         if wanted:

@@ -22,7 +22,7 @@ from . import plan, records, scripts, topology, workload
 from .progress import Progress
 
 PREFLIGHT_WATCH_MS = 300
-DATA = (environment.PATH, "plan.csv", "samples.csv", collect.SENTINELS, "matrix.csv",
+DATA = (environment.PATH, topology.FILE, "plan.csv", "samples.csv", collect.SENTINELS, "matrix.csv",
         *(f"{name}.csv" for name in singles.PICTURES))
 NO_REMOTE = ("one memory node here, so no remote memory to measure; `./harness/setup.sh vm && ./harness/lab.sh -- "
              "./harness/run_matrix.sh --sizes 4M` shows it in a virtual two-node machine")
@@ -94,6 +94,7 @@ def prepared(options, root):
         options.out = described["options"]["out"] = folder
         # From here on it can be continued: the plan follows from the options and the machine.
         environment.save(folder, described)
+        topology.save(folder, machine)
         write_plan(folder, root, options, jobs)
     except BaseException:
         discard(folder, made)
@@ -206,7 +207,7 @@ def make_folder(options, folder):
 
 def discard(folder, there):
     """Takes away what an unfinished preparation made: such a folder could be neither used nor resumed."""
-    for name in ("environment.json", "plan.csv", "jobs.txt", runs.UNFINISHED):
+    for name in ("environment.json", topology.FILE, "plan.csv", "jobs.txt", runs.UNFINISHED):
         for ending in ("", ".tmp"):
             with suppress(OSError):
                 os.unlink(os.path.join(folder, name + ending))

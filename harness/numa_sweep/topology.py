@@ -11,8 +11,9 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
-from numa_report.errors import ReportError
+from numa_report.errors import ReportError, whole_file
 
+FILE = "topology.xml"  # in a run's folder: hwloc's description of the machine
 MADE_UP = ("HWLOC_FSROOT", "HWLOC_XMLFILE", "HWLOC_SYNTHETIC")
 
 
@@ -32,6 +33,7 @@ class Topology:
     distances: dict = None  # {id: {id: SLIT distance}}, None when not known
     offline_cpus: set = field(default_factory=set)
     info: dict = field(default_factory=dict)  # hwloc's words on the machine: CPUModel, hwlocVersion, ...
+    hwloc_xml: bytes = None  # all that hwloc says, None where it says nothing
 
     def node_of_cpu(self, cpu):
         for node in self.nodes.values():
@@ -72,6 +74,7 @@ def load(environ=os.environ):
     """The machine as this process sees it. Raises ReportError when neither hwloc nor sysfs describes it."""
     xml = read_lstopo()
     topology = from_hwloc(xml) if xml is not None else Topology({}, set(), set())
+    topology.hwloc_xml = xml
     if not environ.get("HWLOC_XMLFILE") and not environ.get("HWLOC_SYNTHETIC"):
         root = environ.get("HWLOC_FSROOT") or ""
         add_sysfs(topology, f"{root}/sys/devices/system/node")
@@ -89,6 +92,13 @@ def load(environ=os.environ):
         for node in topology.nodes.values():
             node.has_memory = True
     return topology
+
+
+def save(folder, topology):
+    """Keeps what hwloc says of the machine in a run's folder, for harness/plot.py --export hwloc."""
+    if topology.hwloc_xml is not None:
+        with whole_file(os.path.join(folder, FILE), "wb") as file:
+            file.write(topology.hwloc_xml)
 
 
 def read_lstopo():

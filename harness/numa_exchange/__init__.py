@@ -1,0 +1,1 @@
+"""Runs for other programs, and the results of other programs as runs (plot.py --export, --import)."""

@@ -1,0 +1,45 @@
+"""--export slit: node distances as the SLIT has them, from measured latencies."""
+
+from numa_report.errors import ReportError
+from numa_report.verdict.cells import figures_of, known
+
+from . import pairs
+
+LOCAL, GREATEST = 10, 254  # ACPI 6.4, section 5.2.17: 10 is a node to itself, 255 is unreachable
+
+
+def text(run):
+    """The tables: what was measured, then what the firmware says. Raises ReportError where no latency was measured."""
+    latency = pairs.measured(run, "latency", "random").values
+    if not latency:
+        raise ReportError(f"{run.folder}: no latency of a cell was measured, which the distances follow from")
+    present = pairs.cpus_of_nodes(run)
+    columns = list(present)
+    firmware = {}
+    for (initiator, target), distance in figures_of(known(run.environment.get("topology")).get("distances")).items():
+        firmware.setdefault(initiator, {})[target] = distance
+    distances = {node: row_of(node, latency.get(node, {})) for node, cpus in present.items() if cpus}
+    parts = ["node distances:", *table(distances, columns)]
+    parts += [f"node {node}: no local latency to relate its distances to" for node in distances
+              if latency.get(node) and node not in latency[node]]
+    if firmware:
+        known_rows = {node: firmware[node] for node in columns if node in firmware}
+        parts += ["", "by the firmware:", *table(known_rows, columns)]
+    return "\n".join(parts) + "\n"
+
+
+def row_of(cpu_node, latency):
+    """{memory node: distance} of one CPU node's latencies; none where its local one was not measured."""
+    local = latency.get(cpu_node)
+    if local is None:
+        return {}
+    return {node: min(max(round(LOCAL * value / local), LOCAL), GREATEST) for node, value in latency.items()}
+
+
+def table(distances, columns):
+    """Lines of `numactl --hardware`'s form; `-` for what is not known."""
+    width = max(3, *(len(str(node)) for node in columns))
+    lines = ["node " + " ".join(f"{node:>{width}}" for node in columns)]
+    lines += [f"{node:>{width}}: " + " ".join(f"{row.get(column, '-'):>{width}}" for column in columns)
+              for node, row in distances.items()]
+    return lines
