@@ -13,9 +13,9 @@ import numpy
 
 FEWEST_OF_KIND = 8  # cells: fewer say little of each other
 LEAST = 5e-4  # standard deviation: what a few quiet rounds show below that is luck, or rounding
-STRAY_AMONG = 6  # rounds of a cell: one of so many may be far off
+STRAY_AMONG = 5  # rounds of a cell: one of so many may be far off
 STRAY = 4  # standard deviations: farther off a round is a stray
-MOST_STRAYS = 0.05  # of all rounds: more are no accident
+MOST_MOVED = 0.03  # share of the cells whose median strays may have moved
 SIMULATED = 20000  # sets of rounds
 ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
 
@@ -64,25 +64,32 @@ def of_alike(cells):
 
     A median stands a round that was disturbed, and so should its interval: of every STRAY_AMONG rounds of a cell the
     one farthest off is left out. But where such rounds are common, two of three may be disturbed together, which moves
-    the median: then all count. With a share p of strays that befalls 6 p^2 of the pairs of three rounds, 1.5 % at
-    MOST_STRAYS.
+    the median: where that may have befallen more than MOST_MOVED of the cells, all rounds count.
     """
-    variances, freedoms = moderated([of_rounds(cell, leave_out=True) for cell in cells])
-    deviations = [deviations_of(cell) for cell in cells]
-    number = sum(map(len, deviations))
-    strays = sum(sum(abs(deviation) > STRAY * math.sqrt(variance) for deviation in of_cell)
-                 for of_cell, variance in zip(deviations, variances))
-    if strays > MOST_STRAYS * number:
-        return moderated([of_rounds(cell, leave_out=False) for cell in cells])
-    return variances, freedoms
+    inner, _ = moderated([of_rounds(cell, 2) for cell in cells])
+    far = [abs(deviation) > STRAY * math.sqrt(variance)
+           for cell, variance in zip(cells, inner) for deviation in deviations_of(cell)]
+    share = sum(far) / max(1, len(far))
+    moved = sum(chance_of_most(len(known.deviations), share) for cell in cells for known in cell)
+    return moderated([of_rounds(cell, STRAY_AMONG if moved <= MOST_MOVED * len(cells) else 0) for cell in cells])
 
 
-def of_rounds(cell, leave_out):
-    """(variance, degrees of freedom) of a cell by its own rounds and intervals; (0, 0) where it has neither."""
+@lru_cache(maxsize=None)
+def chance_of_most(rounds, share):
+    """That more than half of so many rounds are of a kind that this share of all rounds is of."""
+    return sum(math.comb(rounds, number) * share ** number * (1 - share) ** (rounds - number)
+               for number in range(rounds // 2 + 1, rounds + 1))
+
+
+def of_rounds(cell, one_of=0):
+    """(variance, degrees of freedom) of a cell by its own rounds and intervals; (0, 0) where it has neither.
+
+    one_of: the farthest of so many rounds are left out; 0: none.
+    """
     parts = [(known.variance, known.freedom) for known in cell if known.freedom > 0]
     squares = sorted(deviation ** 2 for deviation in deviations_of(cell))
     if squares:
-        left_out = len(squares) // STRAY_AMONG if leave_out else 0
+        left_out = len(squares) // one_of if one_of else 0
         rounds = tuple(sorted(len(known.deviations) for known in cell if known.deviations))
         expected, freedom = expected_squares(rounds, left_out)
         parts.append((sum(squares[:len(squares) - left_out]) / expected, freedom))
