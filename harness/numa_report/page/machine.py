@@ -10,8 +10,8 @@ from .. import layout
 from ..errors import ReportError
 
 MOST_LETTERS = 1000
-SAID_ELSEWHERE = ("host", "started_at", "cpu_model", "topology", "firmware", "memory_devices", "options", "programs",
-                  "preflight")
+SAID_ELSEWHERE = ("schema", "host", "started_at", "cpu_model", "topology", "firmware", "memory_devices", "options",
+                  "programs", "preflight")
 SETTINGS = {
     "cpu": "CPU", "memory_devices_missing": "Memory modules not read", "architecture": "Architecture",
     "kernel": "Kernel", "distribution": "Distribution",
