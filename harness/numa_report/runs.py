@@ -57,9 +57,13 @@ def refuse_unmerged(folder):
 
 def not_ended(folder):
     """The error that says how to go on: with the fleet, where it is a host's folder in one."""
-    whole = fleet_of(folder) or folder
-    program = "harness/slurm/submit.sh" if "slurm" in environment.load(whole) else "harness/run_matrix.sh"
-    return ReportError(f"{folder}: the sweep has not ended; continue with: {program} --resume {shlex.quote(whole)}")
+    return ReportError(f"{folder}: the sweep has not ended; continue with: {resume_command(fleet_of(folder) or folder)}")
+
+
+def resume_command(folder):
+    """What goes on with a sweep, or sweeps the hosts of a fleet that are not ok. folder: not of a host in a fleet."""
+    program = "harness/slurm/submit.sh" if "slurm" in environment.load(folder) else "harness/run_matrix.sh"
+    return shlex.join([program, "--resume", folder])
 
 
 def matrix_of(folder):

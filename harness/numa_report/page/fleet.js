@@ -52,6 +52,8 @@
     const cursor = make("div", { class: "cursor" }), aloud = make("p", { class: "aloud", role: "status" });
     const tiles = []; // {button, canvas, host, group, at}: `at` is the host's place in its group
     let shown = null, pinned = null, cellShown = null;
+    const many = data.hosts.length > 200, span = many ? 40 : 72; // pixels that a matrix is given
+    place.classList.toggle("many", many);
     const margin = 2; // around a matrix, for its frame
     const unmeasured = "#8a8f94";
 
@@ -155,7 +157,7 @@
         const part = group.panels[view.number];
         group.box.parentElement.hidden = !part;
         if (!part) continue;
-        part.side ??= Math.min(Math.max(Math.floor(72 / Math.max(part.columns.length, part.rows.length)), 2), 18);
+        part.side ??= Math.min(Math.max(Math.floor(span / Math.max(part.columns.length, part.rows.length)), 2), 32);
         part.gone ??= new Set(part.absent.map((pair) => pair.join(" ")));
         for (const tile of group.tiles) draw(tile, view);
       }

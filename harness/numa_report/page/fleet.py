@@ -5,9 +5,10 @@ import shlex
 from collections import Counter
 from urllib.parse import quote
 
-from numa_sweep import host_rows, merge, odd_hosts
+from numa_sweep import environment, host_rows, merge, odd_hosts
 
-from .. import layout, page
+from .. import layout, page, runs
+from ..errors import ReportError
 from ..schema import BENCHES
 from . import colours, fleet_environments, fleet_hosts, fleet_matrices, fleet_picture, view
 
@@ -106,8 +107,7 @@ def of_fleet(fleet, standings, picture):
                                                        ("kernel", counted(fleet.rows, "kernel"))) if counts],
         "differences": differences, "described": len(fleet.environments),
         "files": files_of(fleet.folder, picture),
-        "again": [shlex.join(["harness/plot.py", os.path.abspath(fleet.folder)]),
-                  shlex.join(["harness/run_matrix.sh", "--resume", os.path.abspath(fleet.folder)])],
+        "again": again(fleet),
         "script_names": ("report.js", "fleet.js"),
     }
 
@@ -192,6 +192,19 @@ def counted(rows, column):
     """[(a value of a column of hosts.csv, how many hosts have it)], the most frequent first."""
     return [(layout.shortened(value, 100), count) for value, count in Counter(row[column] for row in rows).most_common()
             if value]
+
+
+def again(fleet):
+    """Commands that make the page anew, and that sweep the hosts that are not ok, where it was a sweep of hosts."""
+    folder = os.path.abspath(fleet.folder)
+    words = [shlex.join(["harness/plot.py", folder])]
+    try:
+        described = environment.load(folder)
+    except ReportError:
+        described = {}
+    if described and any(row["status"] != host_rows.OK for row in fleet.rows):
+        words.append(runs.resume_command(folder))
+    return words
 
 
 def files_of(folder, picture):

@@ -52,8 +52,7 @@ class Fleet:
         self.judged.judge()
 
     def found(self, labels):
-        page.environment()  # what takes long to import is imported once
-        from .. import summary, verdict  # noqa: F401
+        page.environment()  # jinja2's, and what takes long to import: once for all processes
         folders = [host_rows.run_folder(self.folder, label) for label in labels]
         try:
             with host_rows.Pool() as pool:

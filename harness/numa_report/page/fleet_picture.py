@@ -10,6 +10,7 @@ NAME = "fleet"
 MOST_NAMED = 12  # hosts in a strip
 MOST_MODELS = 12  # lanes of a strip
 GOLDEN = 0.6180339887  # of the golden ratio: its multiples spread evenly, and the same for the same hosts
+LEAST_SPAN = 1.25  # as the colours of cells
 LEFT, WIDTH, LANE_IN, NAMES_IN = 2.5, 7.6, 0.62, 0.19
 
 
@@ -23,7 +24,7 @@ def draw(fleet, standings):
     odd = {standing.host for standing in standings if standing.is_odd}
     told = [*(standing.host for standing in standings if standing.is_odd),
             *(standing.host for standing in standings if standing.apart and not standing.is_odd)]
-    title = f"Every host of {layout.shortened(fleet.name, 60)}"
+    title = f"Local memory and the worst penalty on every host of {layout.shortened(fleet.name, 40)}"
     drawn = draw_page(picture, title, strips, fleet, odd, told)
     paths = [os.path.join(fleet.folder, f"{NAME}.{ending}") for ending in pictures.ENDINGS]
     for path in paths:
@@ -92,8 +93,16 @@ def draw_strip(picture, axes, strip, lanes, names, odd):
     axes.set_yticks(range(len(lanes)), [f"{layout.shortened(model, 26) or 'unnamed CPU'} ({len(hosts)})"
                                         for model, hosts in lanes.items()])
     axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.06)
+    axes.set_xlim(*limits(values.values()))
     axes.set_xlabel(f"{what} ({unit})", fontsize=picture.LABEL_PT)
+
+
+def limits(values):
+    """Of the scale: a factor of LEAST_SPAN at least, so that noise does not look like a cliff."""
+    low, high = min(values), max(values)
+    wider = max(0, LEAST_SPAN * low - high) / 2
+    room = 0.06 * (high - low + 2 * wider) or 1
+    return low - wider - room, high + wider + room
 
 
 def write_name(picture, axes, host, point, y):
