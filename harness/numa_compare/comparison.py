@@ -10,6 +10,7 @@ from .operand import is_higher_better
 
 ANSWERS = (WORSE, BETTER, NOT_COMPARABLE, ONLY_FIRST, ONLY_OTHER, UNCLEAR, NO_CHANGE) = (
     "worse", "better", "not comparable", "only in the first", "only in the other", "unclear", "no change")
+MOST = 700.0  # a logarithm: e to a little more is too large for a number
 TESTED = (WORSE, BETTER, UNCLEAR, NO_CHANGE)
 
 
@@ -100,17 +101,22 @@ def judge(pairs, first, other, threshold):
 
 def answer_of(pair, change, shown, certain, p_needed, silence, threshold):
     """silence: why nothing is known where no spread is."""
-    share = math.expm1(change.middle)
+    share = share_of(change.middle)
     if change.error is None:
         return Answer(pair, UNCLEAR, silence, share)
-    low, high = map(math.expm1, change.interval)
+    low, high = map(share_of, change.interval)
     word = UNCLEAR
     if shown and abs(share) > threshold:
         word = WORSE if (share > 0) != is_higher_better(pair.row) else BETTER
     elif -threshold <= low and high <= threshold:
         word = NO_CHANGE
     return Answer(pair, word, "", share, low, high, bool(shown), bool(certain),
-                  math.expm1(estimate.visible(change, p_needed)))
+                  share_of(estimate.visible(change, p_needed)))
+
+
+def share_of(logarithm):
+    """0.05 for a figure that is 5 % larger."""
+    return math.expm1(min(logarithm, MOST))
 
 
 def spread_unknown(first, other):

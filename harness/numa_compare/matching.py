@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from numa_report import layout
+from numa_report.errors import ReportError
 from numa_report.schema import CONDITIONS, MEASURED
 
 NAMES = ("bench", "metric", "variant", "cpu_node")
@@ -28,7 +29,12 @@ def pairs(first, other):
     a published figure says nothing matches whatever the other run has, if that is one thing alone.
     """
     names = [*NAMES, *CONDITIONS]
-    if all(len({row["host"] for row in operand.rows}) > 1 for operand in (first, other)):
+    hosts = [len({row["host"] for row in operand.rows}) for operand in (first, other)]
+    if min(hosts) == 1 < max(hosts):
+        fleet = (first, other)[hosts.index(max(hosts))]
+        raise ReportError(f"{fleet.path}: of {max(hosts)} hosts, and the other run is of one: compare that with the run "
+                          "of one host (of a fleet: hosts/NAME in its folder)")
+    if min(hosts) > 1:
         names.append("host")
     if any(has_several_cpus_a_node(operand.rows) for operand in (first, other)):
         names.append("cpu")

@@ -12,14 +12,16 @@ ALIKE = ("host", "bench", "metric", "variant", "cpu", *CONDITIONS)  # what a cel
 
 def intervals(rows, operand):
     """[(low, high)] of the penalties of rows that have one; (None, None) where nothing tells how the figures spread."""
-    local = {alike(row): row for row in operand.rows if is_local(row)}
-    known = {id(row): operand.known_of(row) for row in operand.rows if operand.known_of(row)}
-    found = []
-    spreads = spreads_of(operand)
+    local = {alike(row): row for row in operand.rows if is_local({"policy": None, **row})}
+    spreads, found = spreads_of(operand), []
     for row in rows:
-        base = local[alike(row)]
-        found.append((1.0, 1.0) if base is row else
-                     interval(row, [(known[id(cell)], spreads[id(cell)]) for cell in (row, base)]))
+        base = local.get(alike(row))
+        if base is row:
+            found.append((1.0, 1.0))
+        elif base is None or id(row) not in spreads or id(base) not in spreads:  # a matrix.csv that somebody wrote
+            found.append((None, None))
+        else:
+            found.append(interval(row, [(operand.known_of(cell), spreads[id(cell)]) for cell in (row, base)]))
     return found
 
 
@@ -28,8 +30,8 @@ def alike(row):
 
 
 def spreads_of(operand):
-    """{id of a measured row: (variance of one round's median, degrees of freedom)}"""
-    rows = [row for row in operand.rows if operand.known_of(row)]
+    """{id of a row with a figure: (variance of one round's median, degrees of freedom)}"""
+    rows = [row for row in operand.rows if operand.known_of(row) and operand.known_of(row).median]
     return dict(zip(map(id, rows), spread.by_kind([[operand.known_of(row)] for row in rows],
                                                 [(row["bench"], row["metric"]) for row in rows])))
 

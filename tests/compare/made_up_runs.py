@@ -1,5 +1,7 @@
 """Made-up runs for the tests of harness/numa_compare: a machine's cells with the noise that a test asks for."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -10,10 +12,10 @@ import numpy
 HARNESS = Path(__file__).resolve().parents[2] / "harness"
 sys.path.insert(0, str(HARNESS))
 
+import plot  # noqa: E402
 from numa_compare import operand  # noqa: E402
 from numa_report import run, schema, summary, tables  # noqa: E402
 
-PLOT = HARNESS / "plot.py"
 NS, GBS = 100.0, 20.0  # a local cell's figure
 
 
@@ -83,6 +85,14 @@ def in_memory(seed, **options):
 
 
 def compare(*arguments):
-    """plot.py --compare with these arguments: what it ended with."""
-    return subprocess.run([sys.executable, str(PLOT), "--compare", *map(str, arguments)], capture_output=True, text=True,
-                          check=False)
+    """plot.py --compare with these arguments: its exit status and what it printed, all in this process."""
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        status = plot.main(plot.parse_arguments(["--compare", *map(str, arguments)]))
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), errors.getvalue())
+
+
+def compare_by_command(*arguments):
+    """The same by a shell's command."""
+    return subprocess.run([sys.executable, str(HARNESS / "plot.py"), "--compare", *map(str, arguments)],
+                          capture_output=True, text=True, check=False)

@@ -160,6 +160,16 @@ class TestWhichCells:
         assert found.answers[0].word == "not comparable" and "ms" in found.answers[0].reason
 
 
+    def test_a_fleet_and_one_host_are_not_mixed(self, tmp_path):
+        one = machine(1, benches=["latency"])
+        with pytest.raises(ReportError, match="of 2 hosts, and the other run is of one"):
+            compared(tmp_path, one, one + [{**made, "host": "n2"} for made in one])
+
+    def test_figures_as_far_apart_as_numbers_go_are_compared(self, tmp_path):
+        found = compared(tmp_path, program(1e-300), program(1e300))
+        assert found.answers[0].change > 1e300
+
+
 class TestAPublishedMachine:
     @staticmethod
     def publish(path, **said):

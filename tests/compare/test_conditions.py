@@ -1,23 +1,29 @@
 """plot.py --compare --fail-if: what fails a CI job, what rightly does not, and what is no condition."""
 
 import pytest
-from made_up_runs import compare, in_memory, machine, row, write
+from made_up_runs import compare, compare_by_command, in_memory, machine, row, write
 
 from numa_compare import comparison, conditions
 from numa_report.errors import UsageError
 
-LOCAL, REMOTE = (0, 0), (0, 1)
 
-
-@pytest.fixture
-def runs(tmp_path):
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
     """A run, and one whose remote latency is 8 % higher and whose triad is 6 % lower."""
     def change(made):
         if made["bench"] == "latency":
             return 1.08 if made["cpu_node"] != made["mem_node"] else 1
         return 0.94 if made["variant"] == "triad" else 1
 
-    return write(tmp_path / "a", machine(1)), write(tmp_path / "b", machine(2, change=change))
+    folder = tmp_path_factory.mktemp("runs")
+    return write(folder / "a", machine(1)), write(folder / "b", machine(2, change=change))
+
+
+def test_the_command_ends_with_the_status(runs):
+    assert compare_by_command(*runs).returncode == 0
+    done = compare_by_command(*runs, "--fail-if", "latency > +5%", "--markdown")
+    assert done.returncode == 3 and done.stdout.startswith("### B against A") and "holds for 2 of 4 cells" in done.stderr
+    assert compare_by_command(*runs, "--fail-if", "latency").returncode == 2
 
 
 @pytest.mark.parametrize("condition, holds_for", [
@@ -126,6 +132,15 @@ def test_a_penalty_is_the_last_runs_and_holds_with_its_whole_interval(tmp_path):
     assert compare(a, b, "--fail-if", "penalty.latency > 1.4").returncode == 3
     done = compare(a, b, "--fail-if", "penalty.latency > 1.8")  # what it is, give or take the noise
     assert done.returncode == 0 and "2 of them unclear" in done.stdout
+
+
+def test_a_penalty_that_somebody_wrote_without_a_local_cell_is_unclear(tmp_path):
+    def bare(rows):
+        rows[:] = [{**one, "policy": ""} for one in rows if one["cpu_node"] != one["mem_node"]]
+
+    run = write(tmp_path / "a", machine(1), edit=bare)
+    done = compare(run, run, "--fail-if", "penalty > 1.2")
+    assert done.returncode == 0 and "holds for none of 14 cells, 14 of them unclear" in done.stdout
 
 
 def test_with_more_runs_a_line_says_which(tmp_path):
