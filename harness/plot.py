@@ -40,15 +40,28 @@ def parse_arguments(arguments):
     parser.add_argument("--all", action="store_true", help="with --compare: list every cell, the unchanged ones too")
     parser.add_argument("--out", metavar="PATH", help="with --export: the file (default: standard output); with --import: "
                                                       "the folder (default: results/TIME-HOST)")
+    parser.add_argument("--host", metavar="NAME", help="with --import: the machine it was measured on")
+    for option, whose in (("--cpu-node", "whose CPUs measured"), ("--mem-node", "whose memory was measured")):
+        parser.add_argument(option, metavar="N", type=node_number,
+                            help=f"with --import: the node {whose}, where the tool does not say it")
     parsed = parser.parse_args(arguments)
     if not parsed.paths and "help" not in (parsed.export, parsed.import_):
         parser.error("a PATH is missing")
     for option, wanted in (("fail_if", "compare"), ("markdown", "compare"), ("all", "compare")):
         if getattr(parsed, option) and not getattr(parsed, wanted):
             parser.error(f"--{option.replace('_', '-')} goes with --{wanted}")
+    for option in ("host", "cpu_node", "mem_node"):
+        if getattr(parsed, option) is not None and not parsed.import_:
+            parser.error(f"--{option.replace('_', '-')} goes with --import")
     if parsed.out and not (parsed.export or parsed.import_):
         parser.error("--out goes with --export or --import")
     return parsed
+
+
+def node_number(text):
+    if not text.isdecimal() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"{ascii(text)} is not the number of a node")
+    return int(text)
 
 
 def draw(path):

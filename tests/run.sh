@@ -34,7 +34,7 @@ tap_suite() {
 
 pytest_suite() {
     local started=$SECONDS status summary
-    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests/plot tests/sweep tests/lab tests/compare >"$log" 2>&1
+    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests/plot tests/sweep tests/lab tests/compare tests/exchange >"$log" 2>&1
     status=$?
     summary=$(tail -n 1 "$log")
     count() { grep -oE "[0-9]+ $1" <<<"$summary" | grep -oE '[0-9]+' || echo 0; }

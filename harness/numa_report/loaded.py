@@ -113,6 +113,8 @@ def curves_of(idle, loads):
 def place_words(row, who="aggressors"):
     """Where aggressors and their memory are; their number where the CSV does not say."""
     if row["other_cpu_node"] is None:
+        if row["threads"] is None:
+            return "aggressors of a number not known"
         return layout.counted(max(row["threads"] - 1, 0), "aggressor")
     place = f"{who} on node {row['other_cpu_node']}"
     return place if row["other_mem_node"] is None else f"{place}, memory of node {row['other_mem_node']}"
@@ -120,7 +122,7 @@ def place_words(row, who="aggressors"):
 
 def aggressor_words(row):
     """Their number too."""
-    return place_words(row, layout.counted(max(row["threads"] - 1, 0), "aggressor"))
+    return place_words(row, layout.counted(max((row["threads"] or 1) - 1, 0), "aggressor"))
 
 
 def are_told_apart(panels, words_of):

@@ -139,11 +139,11 @@ def condition_words(name, row):
     if name == "policy":
         return None if value in ("none", f"bind:{row['mem_node']}") else f"policy {value}"
     if name == "size_bytes":
-        return layout.size_words(value)
+        return None if value is None else layout.size_words(value)
     if name == "variant":
         return chains_words(value)
     if name == "threads":
-        return layout.counted(value, "thread") if value > 1 else None
+        return layout.counted(value, "thread") if (value or 0) > 1 else None
     if name == "cpu_node":
         return None  # said with the CPU
     return str(value) if value else None

@@ -76,11 +76,11 @@ def optional(parse):
     return lambda field: parse(field) if field else None
 
 
-# A tool may say of which node's CPUs a figure is, and not of which (cpu).
+# What another tool did not say is empty: which CPU of the node, how many threads, how much memory of which pages.
 SAMPLES = {
     "run": text, "host": text, "round": optional(whole), "cell": text, "bench": named, "metric": named,
-    "unit": unit_name, "cpu": optional(whole), "cpu_node": whole, "mem_node": optional(whole), "allocator": named,
-    "policy": named, "pages": named, "threads": whole, "size_bytes": whole, "variant": named,
+    "unit": unit_name, "cpu": optional(whole), "cpu_node": whole, "mem_node": optional(whole), "allocator": text,
+    "policy": named, "pages": text, "threads": optional(whole), "size_bytes": optional(whole), "variant": named,
     "value": number, "placement": one_of(PLACEMENTS), "placed_fraction": optional(fraction), "started_at": text,
 }
 

@@ -1,0 +1,44 @@
+"""numactl's numademo: its bandwidths between nodes, from the parts that begin `running on node N`.
+
+There it allocates on each of the other nodes (`alloc on node M`) and on its own (`local allocation`), and prints the
+average over its passes in MB/s of 10^6 bytes (numademo.c: bytes over microseconds). Its other figures are of a CPU
+that it does not name, or of memory whose node it does not.
+"""
+
+import re
+
+from .imported import Found, Wrong, bandwidth, figure, node, numbered
+
+RUNNING = re.compile(r"running on node ([0-9]+), preferred node -?[0-9]+")
+TEST = re.compile(r"(?P<what>.+?) (?P<test>memset|memcpy|forward|backward|ptrchase|random2|random|stream) *"
+                  r"Avg (?P<avg>\S+) MB/s Max (?P<max>\S+) MB/s Min (?P<min>\S+) MB/s")
+ON_NODE = re.compile(r"alloc on node ([0-9]+)")
+NODES = re.compile(r"[0-9]+ nodes available")
+
+
+def parse(path, lines, place):
+    samples, rounds, left_out = [], {}, 0
+    cpu_node = None
+    for number, line in enumerate(lines, start=1):
+        running, test = RUNNING.fullmatch(line.strip()), TEST.fullmatch(line.strip())
+        if running:
+            cpu_node = node(path, number, running[1])
+        elif test:
+            what = test["what"]
+            on_node = ON_NODE.fullmatch(what)
+            value = None if test["avg"] == "0.00" else figure(path, number, test["avg"])  # too slow for its digits
+            if what == "memory with no policy":
+                cpu_node = None
+            if value is None or cpu_node is None or not on_node and what != "local allocation":
+                left_out += 1
+                continue
+            mem_node = node(path, number, on_node[1]) if on_node else cpu_node
+            key = cpu_node, mem_node, test["test"]
+            rounds[key] = rounds.get(key, 0) + 1
+            samples.append(bandwidth(test["test"], cpu_node, mem_node, value, round=rounds[key], threads=1))
+        elif " Avg " in line or line.strip().startswith("running on"):
+            raise Wrong(path, number, "not a line of numademo: NAME TEST Avg X MB/s Max X MB/s Min X MB/s is expected")
+    if not samples:
+        raise Wrong(path, 1, "no figure of numademo that is `running on node N` with memory of a named node")
+    words = [f"{left_out} figures of numademo that are 0.00, or whose CPU or memory node it does not name"] if left_out else []
+    return Found("numademo", "", numbered(samples), [], words)
