@@ -13,12 +13,11 @@ def text(run):
     latency = pairs.measured(run, "latency", "random").values
     if not latency:
         raise ReportError(f"{run.folder}: no latency of a cell was measured, which the distances follow from")
-    present = pairs.cpus_of_nodes(run)
-    columns = list(present)
+    cpu_nodes, columns = nodes_of(run, latency)
     firmware = {}
     for (initiator, target), distance in figures_of(known(run.environment.get("topology")).get("distances")).items():
         firmware.setdefault(initiator, {})[target] = distance
-    distances = {node: row_of(node, latency.get(node, {})) for node, cpus in present.items() if cpus}
+    distances = {node: row_of(node, latency.get(node, {})) for node in cpu_nodes}
     parts = ["node distances:", *table(distances, columns)]
     parts += [f"node {node}: no local latency to relate its distances to" for node in distances
               if latency.get(node) and node not in latency[node]]
@@ -26,6 +25,16 @@ def text(run):
         known_rows = {node: firmware[node] for node in columns if node in firmware}
         parts += ["", "by the firmware:", *table(known_rows, columns)]
     return "\n".join(parts) + "\n"
+
+
+def nodes_of(run, latency):
+    """(the nodes with CPUs, all nodes): as the run's environment says, else those that were measured."""
+    try:
+        cpus = pairs.cpus_of_nodes(run)
+    except ReportError:  # what another tool measured was imported without one
+        cpus = {}
+    columns = sorted({*cpus, *latency, *(node for row in latency.values() for node in row)})
+    return [node for node in columns if cpus.get(node) or node in latency], columns
 
 
 def row_of(cpu_node, latency):
