@@ -18,8 +18,8 @@ def main(paths, fail_if, as_markdown, show_all):
     comparisons = [comparison.compare(first, other) for other in others]
     for each in comparisons:
         if not each.tested and not each.of(comparison.NOT_COMPARABLE):
-            raise ReportError(f"{first.path} and {each.other.path}: no cell is in both (the same bench, metric, variant, "
-                              "nodes, policy, allocator, pages, threads and size)")
+            raise ReportError(f"{first.path} and {each.other.path}: no cell is in both (the same bench, metric, "
+                              "variant, nodes, policy, allocator, pages, threads and size)")
     names = words.Names(comparisons)
     outcomes = [conditions.look(condition, comparisons) for condition in asked]
     lines = [(outcome.holds, f"--fail-if {shown(outcome.condition.words)} "

@@ -106,7 +106,8 @@ def is_of_penalty(condition):
 def fits(condition, row):
     """Whether the condition's path and place name the row."""
     bench, metric, variant = row["bench"], row["metric"], row["variant"]
-    names = {EVERY, f"{EVERY}.{variant}", bench, f"{bench}.{variant}", f"{bench}.{metric}", f"{bench}.{metric}.{variant}"}
+    names = {EVERY, f"{EVERY}.{variant}", bench, f"{bench}.{variant}", f"{bench}.{metric}",
+             f"{bench}.{metric}.{variant}"}
     path = condition.path
     if is_of_penalty(condition):
         path = path[len(PENALTY) + 1:] or EVERY
@@ -129,8 +130,8 @@ def look(condition, comparisons):
         raise nothing_named(condition, (answer.row for each in comparisons for answer in each.answers))
     tested = [(each, answer) for each, answer in named if answer.word in comparison.TESTED]
     if not tested:
-        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(named), 'cell')} that it "
-                          "names could be compared")
+        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(named), 'cell')} that "
+                          "it names could be compared")
     if not condition.way and len({is_higher_better(answer.row) for _, answer in tested}) > 1:
         raise UsageError(f"--fail-if {ascii(condition.words)}: of some of its figures higher is better, of others "
                          "lower: write '> X% worse' or '> X% better'")
@@ -182,8 +183,8 @@ def look_at_penalties(condition, last):
         raise nothing_named(condition, last.other.rows)
     known = [row for row in rows if row["penalty"] is not None]
     if not known:
-        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(rows), 'cell')} that it "
-                          "names has a penalty")
+        raise ReportError(f"--fail-if {ascii(condition.words)}: none of the {layout.counted(len(rows), 'cell')} that "
+                          "it names has a penalty")
     known.sort(key=lambda row: -row["penalty"] if condition.op[0] == ">" else row["penalty"])
     cells, unclear = [], 0
     for row, (low, high) in zip(known, penalties.intervals(known, last.other)):

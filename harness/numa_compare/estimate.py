@@ -22,8 +22,8 @@ CONFIDENCE = 0.95  # of each interval
 POWER = 0.80  # the chance with which the smallest visible change is seen
 NOISE_THRESHOLD = 0.02  # a change within it is not news
 
-# How much more the machine's level varies between runs than between rounds. By simulation of 1/f noise and runs of three
-# rounds: 5.0 where they are 1,000 times their length apart, 3.3 at 100 times, 2.2 at 10 times.
+# How much more the machine's level varies between runs than between rounds. By simulation of 1/f noise and runs of
+# three rounds: 5.0 where they are 1,000 times their length apart, 3.3 at 100 times, 2.2 at 10 times.
 BETWEEN_RUNS = 5.0
 LEAST_COMMON = 0.03  # share of the rounds' variance that is taken to be the machine's level whatever the rounds show
 FEWEST_IN_COMMON = 4  # cells, below which nothing tells their own noise from what they have in common

@@ -32,8 +32,8 @@ def pairs(first, other):
     hosts = [len({row["host"] for row in operand.rows}) for operand in (first, other)]
     if min(hosts) == 1 < max(hosts):
         fleet = (first, other)[hosts.index(max(hosts))]
-        raise ReportError(f"{fleet.path}: of {max(hosts)} hosts, and the other run is of one: compare that with the run "
-                          "of one host (of a fleet: hosts/NAME in its folder)")
+        raise ReportError(f"{fleet.path}: of {max(hosts)} hosts, and the other run is of one: compare that with the "
+                          "run of one host (of a fleet: hosts/NAME in its folder)")
     if min(hosts) > 1:
         names.append("host")
     if any(has_several_cpus_a_node(operand.rows) for operand in (first, other)):

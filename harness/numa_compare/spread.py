@@ -119,8 +119,8 @@ def expected_squares(rounds, left_out):
 def moderated(spreads):
     """(variances, degrees of freedom), each drawn to what all say. spreads: [(variance, degrees of freedom)]
 
-    Smyth's estimate of the prior, by the moments of the logarithms of the variances. The prior is never held to be known
-    better than all cells together show, nor is a spread below LEAST.
+    Smyth's estimate of the prior, by the moments of the logarithms of the variances. The prior is never held to be
+    known better than all cells together show, nor is a spread below LEAST.
     """
     from scipy.special import digamma, polygamma  # scipy takes long to import: only where something is compared
 

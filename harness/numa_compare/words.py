@@ -88,10 +88,10 @@ def method_lines(comparisons):
     """How many cells were tested together, and what that means for the claims and the intervals."""
     number = sum(len(each.tested) for each in comparisons)
     threshold = f"{100 * comparisons[0].threshold:g} %"
-    lines = [f"{layout.counted(number, 'cell')} tested together{', each run by itself' if len(comparisons) > 1 else ''}: "
-             "at most 5 % of the worse and better ones are expected to be false (Benjamini-Hochberg); they are beyond "
-             f"{threshold}. Intervals: 95 % each. no change: the interval is within ±{threshold}. unclear: too noisy to "
-             "tell."]
+    apart = ", each run by itself" if len(comparisons) > 1 else ""
+    lines = [f"{layout.counted(number, 'cell')} tested together{apart}: at most 5 % of the worse and better ones are "
+             f"expected to be false (Benjamini-Hochberg); they are beyond {threshold}. Intervals: 95 % each. no "
+             f"change: the interval is within ±{threshold}. unclear: too noisy to tell."]
     silent = dict.fromkeys(operand.letter for each in comparisons for operand in (each.first, each.other)
                            if operand.from_intervals)
     if silent:
@@ -139,7 +139,8 @@ def in_run_words(answer, each):
     if answer is None:
         return "-"
     said = " ".join(word for word in (change_words(answer), answer_words(answer, each)) if word)
-    return ", ".join(word for word in (value_words(answer.pair.after), said, note_words(answer)) if word not in ("", "-"))
+    words = value_words(answer.pair.after), said, note_words(answer)
+    return ", ".join(word for word in words if word not in ("", "-"))
 
 
 def value_words(row):

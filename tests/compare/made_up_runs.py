@@ -52,8 +52,8 @@ def machine(seed, noise=0.004, nodes=(0, 1), benches=("latency", "bandwidth"), r
                     for number in range(1, rounds + 1):
                         level = middle * numpy.exp(random.normal(0, noise))
                         for sample in range(1, 4):
-                            made = row(bench, variant, cpu_node, mem_node, float(level * (1 + 0.0005 * (sample - 2))), number,
-                                       sample, **changes)
+                            value = float(level * (1 + 0.0005 * (sample - 2)))
+                            made = row(bench, variant, cpu_node, mem_node, value, number, sample, **changes)
                             made["value"] *= change(made) if change else 1
                             rows.append(made)
     return rows
@@ -79,7 +79,8 @@ def in_memory(seed, **options):
     for made in machine(seed, **options):
         key = made["host"], made["cell"], made["metric"]
         samples.setdefault(key, []).append(run.Sample(made["round"], made["value"], "", "verified"))
-        rows.setdefault(key, {**made, "status": "ok", "median": made["value"], "better": schema.better_of(made["unit"])})
+        better = schema.better_of(made["unit"])
+        rows.setdefault(key, {**made, "status": "ok", "median": made["value"], "better": better})
     known = operand.from_samples(list(rows.values()), samples)
     return operand.Operand("A", "made up", "made up", list(rows.values()), None, known)
 

@@ -64,14 +64,15 @@ def found(first, other, answer, factor):
 
 
 def tell(first, other, change):
-    """{bench: [(answer's word, whether the planted change was found, half the interval's width, change)]} of a pair."""
-    told = {}
-    for place, answer in enumerate(comparison.compare(first, other).tested):
+    """({bench: [(answer's word, whether the planted change was found, half the interval's width, change)]} of a pair,
+    whether a --fail-if of a change beyond 2 % would hold)."""
+    told, tested = {}, comparison.compare(first, other).tested
+    for place, answer in enumerate(tested):
         factor = 1 + (change if place % 2 else -change) / 100
         told.setdefault(answer.row["bench"], []).append(
             (answer.word, found(first, other, answer, factor),
              None if answer.low is None else (answer.high - answer.low) / 2, abs(answer.change)))
-    return told
+    return told, any(answer.certain and answer.word in ALARMS for answer in tested)
 
 
 def line(name, pairs, told):
@@ -88,9 +89,10 @@ def main(arguments):
     runs = read_runs(arguments.folder)
     pairs = chosen(runs, arguments.pairs)
     print(f"{'':34} pairs  cells false alarms planted found  unclear  no change  ± interval       moved")
-    whole = {}
+    whole, failures = {}, 0
     for first, other in pairs:
-        told = tell(first, other, arguments.change)
+        told, fails = tell(first, other, arguments.change)
+        failures += fails
         every = [item for part in told.values() for item in part]
         print(line(f"{first.name[-16:]} {other.name[-16:]}", 1, every))
         for bench, part in told.items():
@@ -98,6 +100,7 @@ def main(arguments):
     for bench, part in whole.items():
         print(line(bench, len(pairs), part))
     print(line("all", len(pairs), [item for part in whole.values() for item in part]))
+    print(f"{failures} of {len(pairs)} pairs would fail --fail-if '* > 2% worse' or '* > 2% better'")
     return 0
 
 

@@ -66,12 +66,13 @@ class TestWhatChanged:
 
     def test_a_real_change_within_the_threshold_is_no_news(self, tmp_path):
         found = compared(tmp_path, machine(1, noise=0.0005), machine(2, noise=0.0005, change=lambda made: 1.01))
-        assert {answer.word for answer in found.answers} == {"no change"} and all(answer.shown for answer in found.answers)
+        assert {answer.word for answer in found.answers} == {"no change"}
+        assert all(answer.shown for answer in found.answers)
 
     def test_the_change_is_the_ratio_of_the_medians_of_the_rounds_medians(self, tmp_path):
         def rounds(*values):
-            return [row("latency", "random", 0, 0, value + apart, number, sample) for number, value in enumerate(values, 1)
-                    for sample, apart in enumerate((-1.0, 0.0, 7.0), 1)]
+            return [row("latency", "random", 0, 0, value + apart, number, sample)
+                    for number, value in enumerate(values, 1) for sample, apart in enumerate((-1.0, 0.0, 7.0), 1)]
 
         found = compared(tmp_path, rounds(100.0, 104.0, 90.0), rounds(110.0, 150.0, 100.0))
         assert found.answers[0].change == pytest.approx(0.10)
@@ -103,9 +104,8 @@ class TestWhichCells:
         assert len(found.tested) == 7
 
     def test_another_size_allocator_or_policy_is_another_cell(self, tmp_path):
-        for place, changes in enumerate(({"size_bytes": 8 << 20}, {"allocator": "glibc"}, {"pages": "thp"}, {"threads": 2})):
-            found = compared(tmp_path / str(place), machine(1), machine(2, **changes))
-            assert not found.tested, changes
+        for name, value in (("size_bytes", 8 << 20), ("allocator", "glibc"), ("pages", "thp"), ("threads", 2)):
+            assert not compared(tmp_path / name, machine(1), machine(2, **{name: value})).tested
 
     def test_host_and_cpu_may_differ_where_there_is_one_a_node(self, tmp_path):
         found = compared(tmp_path, machine(1), [{**made, "host": "other", "cpu": made["cpu"] + 1,
@@ -136,7 +136,8 @@ class TestWhichCells:
         after = operand.read(write(tmp_path / "after", machine(2), edit=fail), 1)
         found = comparison.compare(before, after)
         news = found.of("not comparable")
-        assert [(answer.reason, answer.is_news) for answer in news] == [("failed in B", True)] and len(found.answers) == 28
+        assert [(answer.reason, answer.is_news) for answer in news] == [("failed in B", True)]
+        assert len(found.answers) == 28
 
     @pytest.mark.parametrize("status", ["misplaced", "failed"])
     def test_a_cell_that_is_no_longer_ok_is_news_and_not_compared(self, tmp_path, status):
@@ -175,8 +176,8 @@ class TestAPublishedMachine:
     def publish(path, **said):
         """A matrix.csv by itself with medians and intervals, such as results/reference/ has."""
         def bare(rows):
-            rows[:] = [{**one, "run": "", "rounds": None, "allocator": "", "threads": None, "size_bytes": None, "cpu": 0,
-                        **said} for one in rows if one["bench"] == "latency"]
+            rows[:] = [{**one, "run": "", "rounds": None, "allocator": "", "threads": None, "size_bytes": None,
+                        "cpu": 0, **said} for one in rows if one["bench"] == "latency"]
 
         write(path, machine(7, benches=["latency"]), edit=bare)
         return str(path / "matrix.csv")
@@ -187,7 +188,8 @@ class TestAPublishedMachine:
         assert published.from_intervals and not mine.from_intervals
         found = comparison.compare(published, mine)
         assert [answer.word for answer in found.answers] == ["worse"] * 4
-        with_rounds = comparison.compare(operand.read(write(tmp_path / "same", machine(7, benches=["latency"])), 0), mine)
+        same = operand.read(write(tmp_path / "same", machine(7, benches=["latency"])), 0)
+        with_rounds = comparison.compare(same, mine)
         width = [sum(answer.high - answer.low for answer in each.answers) for each in (found, with_rounds)]
         assert width[0] > width[1]
 

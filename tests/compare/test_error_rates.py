@@ -1,6 +1,5 @@
-"""How often a comparison errs, by simulation with fixed seeds: rounds with normal and heavy-tailed noise, strays, two
-modes and a level that moves, 3, 5 and 7 of them. The bounds leave room for chance; tests/compare/real_pairs.py counts on
-real runs."""
+"""How often a comparison errs, by simulation with fixed seeds: 3, 5 and 7 rounds with normal and heavy-tailed noise,
+strays, two modes and a level that moves. The bounds leave room for chance; real_pairs.py counts on real runs."""
 
 import math
 
@@ -111,8 +110,8 @@ def test_a_change_of_5_percent_is_not_found_in_noise_of_10():
 
 
 def test_95_of_100_intervals_hold_the_true_change():
-    inside = [change.interval[0] <= 0 <= change.interval[1]
-              for rounds in (3, 5, 7) for before, after in pairs(normal, rounds, 0.01) for change in changes(before, after)]
+    inside = [change.interval[0] <= 0 <= change.interval[1] for rounds in (3, 5, 7)
+              for before, after in pairs(normal, rounds, 0.01) for change in changes(before, after)]
     assert 0.95 <= numpy.mean(inside) <= 0.99
 
 
@@ -132,8 +131,8 @@ def test_the_smallest_visible_change_is_seen_four_times_of_five():
 class TestBenjaminiHochberg:
     def test_the_example_of_the_paper(self):
         """Benjamini and Hochberg (1995), section 3.2: 15 p-values, of which the procedure rejects 4."""
-        p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590,
-             1.0]
+        p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528,
+             0.7590, 1.0]
         rejected, needed = estimate.claimed(p)
         assert list(rejected) == [True] * 4 + [False] * 11 and needed == pytest.approx(0.05 * 5 / 15)
 
@@ -157,7 +156,8 @@ class TestSpread:
 
     def test_cells_that_differ_much_stay_apart(self):
         random = numpy.random.default_rng(3)
-        cells = [[known(random.normal(0, size, 7)), known(random.normal(0, size, 7))] for size in [0.001] * 20 + [0.1] * 20]
+        cells = [[known(random.normal(0, size, 7)), known(random.normal(0, size, 7))]
+                 for size in [0.001] * 20 + [0.1] * 20]
         drawn = [math.sqrt(variance) for variance, _ in spread.by_kind(cells, [0] * 40)]
         assert max(drawn[:20]) < 0.01 and min(drawn[20:]) > 0.03
 
@@ -165,7 +165,8 @@ class TestSpread:
     def test_an_interval_of_the_matrix_gives_the_rounds_spread_back(self, rounds):
         random = numpy.random.default_rng(4)
         rows = [made_up_runs.row("latency", "random", 0, node, float(math.exp(level)), number, sample)
-                for node in range(150) for number, level in enumerate(random.normal(0, 0.02, rounds), 1) for sample in (1, 2)]
+                for node in range(150) for number, level in enumerate(random.normal(0, 0.02, rounds), 1)
+                for sample in (1, 2)]
         variances = [spread.of_interval(math.log(cell["ci_high"] / cell["ci_low"]), rounds)[0]
                      for cell in summary.summarise(rows)]
         assert math.sqrt(numpy.mean(variances)) == pytest.approx(0.02, rel=0.2)
