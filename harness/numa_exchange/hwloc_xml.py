@@ -91,7 +91,7 @@ def xml_of_this_machine(run):
 
 
 def parts_of(path, root):
-    """(the machine's object, the numbers of its CPUs, {node: hwloc's own number of it, by which attributes name it})."""
+    """(the machine's object, the numbers of its CPUs, {node: hwloc's number of it, by which attributes name it})."""
     machine = root.find("object")
     try:
         cpus = set(topology.parse_bitmap(machine.get("cpuset")))

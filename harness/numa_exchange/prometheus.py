@@ -12,14 +12,12 @@ PREFIX = "numa_alloc"
 LABELS = ("host", "cpu_node", "cpu", "mem_node", "policy", "allocator", "pages", "threads", "size_bytes", "bench",
           "variant")
 
-BYTES = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
-         "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-# {unit of the data: (the base unit's name in a metric's name, how many of it one is)}
+# {unit of the data, or what is before its "/": (the base unit's name in a metric's name, how many of it one is)}
 BASE_UNITS = {
     "s": ("seconds", 1), "ms": ("seconds", 1e-3), "us": ("seconds", 1e-6), "ns": ("seconds", 1e-9),
-    "%": ("ratio", 1e-2), "1/s": ("per_second", 1), "faults": ("", 1),
-    **{name: ("bytes", scale) for name, scale in BYTES.items()},
-    **{f"{name}/s": ("bytes_per_second", scale) for name, scale in BYTES.items()},
+    "B": ("bytes", 1), "kB": ("bytes", 1e3), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9),
+    "KiB": ("bytes", 1 << 10), "MiB": ("bytes", 1 << 20), "GiB": ("bytes", 1 << 30),
+    "%": ("ratio", 1e-2), "1": ("", 1), "faults": ("", 1),
 }
 
 
@@ -57,7 +55,7 @@ def family(name, meaning, samples):
 
 def family_name(metric, base, taken):
     """A name of letters, digits and _ that no other of the run's metrics has, which is added to `taken`."""
-    name = re.sub(r"[^a-zA-Z0-9]+", "_", metric).strip("_") or "metric"
+    name = name_part(metric) or "metric"
     if base and not name.endswith(base):
         name += f"_{base}"
     while name in taken:
@@ -67,9 +65,16 @@ def family_name(metric, base, taken):
 
 
 def base_unit(unit):
-    if unit in BASE_UNITS:
-        return BASE_UNITS[unit]
-    return re.sub(r"[^a-zA-Z0-9]+", "_", unit.replace("/s", "_per_second").replace("/", "_per_")).strip("_"), 1
+    """(its words in a metric's name, how many of that one is): GB/s is (bytes_per_second, 1e9)."""
+    above, _, below = unit.partition("/")
+    name, scale = BASE_UNITS.get(above) or (name_part(above), 1)
+    if below:
+        name += "_per_" + ("second" if below == "s" else name_part(below))
+    return name.strip("_"), scale
+
+
+def name_part(words):
+    return re.sub(r"[^a-zA-Z0-9]+", "_", words).strip("_")
 
 
 def labels_of(row):

@@ -1,17 +1,19 @@
-// Reads an hwloc XML as an application does. Arguments: FILE CPU... Prints as CSV, of each CPU, attribute and node, what
-// hwloc_memattr_get_value() says, and the node that hwloc_memattr_get_best_target() finds ("best ATTRIBUTE").
+// Reads an hwloc XML as an application does. Arguments: FILE CPU... Prints as CSV, of each CPU,
+// attribute and node, what hwloc_memattr_get_value() says, and the node that
+// hwloc_memattr_get_best_target() finds ("best ATTRIBUTE").
 #include <hwloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const NAMES[] = {"Bandwidth", "Latency", "ReadBandwidth", "WriteBandwidth", "ReadLatency", "WriteLatency"};
+static const char *const NAMES[] = {"Bandwidth",      "Latency",     "ReadBandwidth",
+                                    "WriteBandwidth", "ReadLatency", "WriteLatency"};
 
-static void print_from(hwloc_topology_t topology, const char *name, unsigned cpu)
-{
+static void print_from(hwloc_topology_t topology, const char *name, unsigned cpu) {
     hwloc_memattr_id_t id;
     hwloc_uint64_t value;
     hwloc_obj_t node = NULL;
-    struct hwloc_location from = {.type = HWLOC_LOCATION_TYPE_CPUSET, .location.cpuset = hwloc_bitmap_alloc()};
+    struct hwloc_location from = {.type = HWLOC_LOCATION_TYPE_CPUSET,
+                                  .location.cpuset = hwloc_bitmap_alloc()};
 
     hwloc_bitmap_only(from.location.cpuset, cpu);
     if (hwloc_memattr_get_by_name(topology, name, &id) == 0) {
@@ -24,8 +26,7 @@ static void print_from(hwloc_topology_t topology, const char *name, unsigned cpu
     hwloc_bitmap_free(from.location.cpuset);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     hwloc_topology_t topology;
 
     if (argc < 3 || hwloc_topology_init(&topology) != 0)
