@@ -80,7 +80,8 @@ class Fleet:
         if row.penalty is not None:
             self.worst[host] = max(self.worst.get(host, 0), row.penalty)
         if row.policy == f"bind:{row.cpu_node}":
-            self.local.setdefault(host, {}).setdefault((row.bench, row.metric, row.unit, row.variant), []).append(row.median)
+            metric = row.bench, row.metric, row.unit, row.variant
+            self.local.setdefault(host, {}).setdefault(metric, []).append(row.median)
 
     def judge(self):
         """Once all rows are in."""

@@ -18,7 +18,7 @@ APART = 0.05
 APART_Z = 3.5
 LEAST_SIGMA = 0.01  # of the median
 
-# What comparable hosts have in a cell. sigma: a robust standard deviation; limit: a value farther from the median is apart.
+# What comparable hosts have in a cell. sigma: a robust standard deviation; limit: what is farther off is apart.
 Usual = namedtuple("Usual", "median sigma limit")
 # A cell in which a host is apart; deviation: a share of the hosts' median; z: in robust standard deviations.
 Apart = namedtuple("Apart", "cell value median deviation z")

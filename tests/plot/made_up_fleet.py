@@ -34,8 +34,8 @@ def write_host(run, number, nodes, benches, each):
             rows.append({**row, "run": "a run", "host": run.name, "value": float(f"{value:.6g}")})
     run.mkdir(parents=True)
     collect.write_samples(str(run), rows)
-    failures = ({last: "killed by signal 9"}, [last]) if number == FAILED else ()
-    summary.write_matrix(str(run), summary.summarise(rows, *failures, "a run", run.name) if failures else summary.summarise(rows))
+    failures = {last: "killed by signal 9"} if number == FAILED else {}
+    summary.write_matrix(str(run), summary.summarise(rows, failures, failures, "a run", run.name))
     described = environment(range(nodes), range(nodes))
     described.update(
         cpu_model=MODELS[model], host=run.name, started_at="2026-11-22T13:00:00Z", governor="performance",

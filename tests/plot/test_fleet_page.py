@@ -42,14 +42,18 @@ def page_of(folder):
     found.fleet = json.loads(re.search('id="fleet-data">(.*?)</script>', found.source, re.DOTALL)[1])
     rows = re.search("<table[^>]* id=\"hosts\">.*?<tbody>(.*?)</tbody>", found.source, re.DOTALL)[1]
     found.plain = re.sub(r"\s+", " ", found.text)
-    found.ranking = [[html.unescape(re.sub("<.*?>", "", words)).strip() for words in re.findall("<t[dh].*?</t[dh]>", row, re.DOTALL)]
-                     for row in rows.split("</tr>")[:-1]]
+    cells = [re.findall("<t[dh].*?</t[dh]>", row, re.DOTALL) for row in rows.split("</tr>")[:-1]]
+    found.ranking = [[html.unescape(re.sub("<.*?>", "", words)).strip() for words in row] for row in cells]
     return found
 
 
 def written(folder):
     fleet.write(str(folder))
     return page_of(folder)
+
+
+def links_of(found):
+    return {unquote(attributes["href"]) for tag, attributes in found.tags if tag == "a" and "/hosts/" in attributes["href"]}
 
 
 def panel_of(found, host, title="random"):
@@ -88,7 +92,7 @@ def test_every_host_is_in_the_ranking_the_worst_first(ten):
 def test_rows_and_tiles_link_to_pages_that_are_there(ten):
     folder, (_, paths, _) = ten
     found = page_of(folder)
-    links = {unquote(attributes["href"]) for tag, attributes in found.tags if tag == "a" and "hosts/" in attributes["href"]}
+    links = links_of(found)
     assert links == {f"./hosts/node{number}/report.html" for number in range(10) if number != 6}
     assert {host["link"] for host in found.fleet["hosts"]} == {*links, None}
     assert all((folder / link).exists() for link in links) and paths[-1].endswith("hosts/NAME/report.html: 9 hosts")
@@ -127,8 +131,8 @@ def test_distances_are_those_that_make_hosts_odd(three):
     for cell, figures in usual.items():
         assert figures == tuple(odd_hosts.usual({host: of_host[cell] for host, of_host in by_host.items()}))
         assert abs(values[cell] - figures[0]) > figures[2]
-    z = (values["latency.random.cpu0.node0"] - usual["latency.random.cpu0.node0"][0]) / usual["latency.random.cpu0.node0"][1]
-    assert f"{z:+.1f}" in found.text and "30 % above the fleet's median in 4 of 4 cells" in found.text
+    middle, sigma, _ = usual["latency.random.cpu0.node0"]
+    assert f"{(values['latency.random.cpu0.node0'] - middle) / sigma:+.1f}" in found.text and "30 % above the fleet's median in 4 of 4 cells" in found.text
     assert found.text.count("+30 %") == 4
 
 
@@ -181,8 +185,8 @@ def test_names_may_hold_anything(tmp_path):
     shown = re.sub("[^ -~]", " ", HOSTILE)
     assert {shown.strip()} < {row[1] for row in found.ranking} == {shown.strip(), *names}
     assert found.text.count(shown) >= 5
-    links = {unquote(attributes["href"]) for tag, attributes in found.tags if tag == "a" and "/hosts/" in attributes["href"]}
-    assert links == {f"./hosts/{name}/report.html" for name in names} and all((tmp_path / link).exists() for link in links)
+    assert links_of(found) == {f"./hosts/{name}/report.html" for name in names}
+    assert all((tmp_path / link).exists() for link in links_of(found))
 
 
 def test_a_name_in_hosts_csv_is_no_path(three):
@@ -219,7 +223,8 @@ def test_too_many_figures_are_left_to_the_hosts_pages(ten, monkeypatch, tmp_path
 def test_a_commands_own_metrics_are_shown(tmp_path):
     rows = [{**row, "bench": "redis", "variant": "command", "metric": metric, "unit": unit, "better": better,
              "cell": f"redis.cpu0.node{row['mem_node']}"} for row in machine([0], [0, 1], ("latency",))
-            for metric, unit, better in (("wall_time", "s", "lower"), ("set", "1/s", "higher"), ("minor_faults", "faults", "lower"))]
+            for metric, unit, better in (("wall_time", "s", "lower"), ("set", "1/s", "higher"),
+                                         ("minor_faults", "faults", "lower"))]
     for name in ("lab1", "lab2", "lab3"):
         add_host(tmp_path, name, rows)
     merge.merge(str(tmp_path))

@@ -51,7 +51,7 @@
     const chosen = (name) => controls.querySelector(`input[name="${name}"]:checked`).value;
     const cursor = make("div", { class: "cursor" }), aloud = make("p", { class: "aloud", role: "status" });
     const tiles = []; // {button, canvas, host, group, at}: `at` is the host's place in its group
-    let shown = null, pinned = null, cellShown = null;
+    let shown = null, pinned = null, cellShown = null, closing = false;
     const many = data.hosts.length > 200, span = many ? 40 : 72; // pixels that a matrix is given
     place.classList.toggle("many", many);
     const margin = 2; // around a matrix, for its frame
@@ -239,7 +239,9 @@
       panel.classList.add("closed");
       document.documentElement.classList.remove("details-open");
       panel.replaceChildren(make("p", { class: "prompt" }, "Point at a host's cell to see its value, the fleet's median and how far apart they are. A click or Enter keeps it here, Esc lets go."));
-      if (back && tile && inside) { tile.button.focus({ preventScroll: true }); }
+      closing = true; // to return to a host is not to show it again
+      if (back && tile && inside) tile.button.focus({ preventScroll: true });
+      closing = false;
     };
     const pin = (tile, number) => { pinned = null; show(tile, number, false); pinned = tile; };
 
@@ -252,7 +254,7 @@
     };
     place.addEventListener("mousemove", (event) => { const tile = tileOf(event); if (tile && !pinned) show(tile, cellAt(tile, event), false); });
     place.addEventListener("mouseleave", () => { if (!pinned && !place.contains(document.activeElement)) letGo(false); });
-    place.addEventListener("focusin", (event) => { const tile = tileOf(event); if (tile && !pinned && tile !== shown) show(tile, farthest(tile), false); });
+    place.addEventListener("focusin", (event) => { const tile = tileOf(event); if (tile && !pinned && !closing && tile !== shown) show(tile, farthest(tile), false); });
     place.addEventListener("click", (event) => {
       const tile = tileOf(event);
       if (!tile) return;

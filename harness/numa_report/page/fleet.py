@@ -116,7 +116,7 @@ def distance_legend():
     """Of the colours by distance from the hosts' median."""
     scale = colours.Scale(0, fleet_matrices.FULL_Z)
     return {"kind": "distance", "words": "distance from the fleet's median, robust standard deviations (|z|)", "reversed": False,
-            "ticks": [(offset, words + ("+" if offset == 1 else "")) for offset, words in scale.ticks(layout.value_words)],
+            "ticks": [(offset, words + "+" * (offset == 1)) for offset, words in scale.ticks(layout.value_words)],
             "alternative": f"Colours from dark, as the other hosts, to yellow, {fleet_matrices.FULL_Z} robust standard "
                            "deviations and more from their median"}
 
@@ -145,7 +145,7 @@ def row_view(standing, fleet, local):
         "figures": [None if value is None else (f"{value:.6g}", layout.value_words(value)) for value in figures]
                    + [None if worst is None else (f"{worst:.6g}", layout.penalty_words(worst))],
         "z": z_view(standing), "apart": standing.apart, "compared": standing.compared,
-        "said": layout.shortened(row["reason"], 300) or said_of(standing),
+        "said": said_of(standing),
     }
 
 
@@ -154,8 +154,11 @@ def z_view(standing):
     if standing.farthest is None:
         return None
     (bench, metric, _), figure = standing.farthest
-    return f"{abs(figure.z):.4g}", z_words(figure.z), "latency" if metric == "load_latency" else \
-        layout.shortened(metric if bench in BENCHES else f"{bench}, {metric}", 40)
+    return f"{abs(figure.z):.4g}", z_words(figure.z), short_name(bench, metric)
+
+
+def short_name(bench, metric):
+    return layout.shortened(bench if bench in BENCHES else f"{bench}, {metric}", 40)
 
 
 def z_words(z):
@@ -163,8 +166,9 @@ def z_words(z):
 
 
 def said_of(standing):
-    """What makes a host odd, in a few words."""
-    words = [f"{'latency' if odd.metric == 'load_latency' else odd.metric} {100 * abs(odd.deviation):.0f} % {odd.direction} the median"
+    """Why a host is not ok, and what makes it odd, in a few words."""
+    words = [standing.row["reason"]] if standing.row["reason"] else []
+    words += [f"{short_name(odd.bench, odd.metric)} {100 * abs(odd.deviation):.0f} % {odd.direction} the median"
              for odd in standing.odd]
     if standing.lacking:
         words.append(f"lacks {standing.lacking.lacking} of {layout.counted(standing.lacking.cells, 'cell')}")
@@ -173,8 +177,8 @@ def said_of(standing):
 
 def host_view(standing, fleet):
     """What the script says of a host."""
-    return {**named(standing, fleet), "status": standing.row["status"], "odd": standing.is_odd, "apart": standing.apart,
-            "compared": standing.compared, "said": layout.shortened(standing.row["reason"], 300) or said_of(standing)}
+    return {**named(standing, fleet), "status": standing.row["status"], "odd": standing.is_odd, "said": said_of(standing),
+            "apart": standing.apart, "compared": standing.compared}
 
 
 def odd_view(standing, fleet):

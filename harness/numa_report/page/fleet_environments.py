@@ -15,7 +15,7 @@ MOST_EXACT_LETTERS = 60
 
 
 def told(environment):
-    """{what: (the value in words, the value to be compared)} of everything that can change a figure, of environment.json."""
+    """{what: (its value in words, its value to be compared)} of all in environment.json that can change a figure."""
     return {name: (environments.value_words(value), exact(value))
             for name, value in environments.described(environment).items()}
 

@@ -22,9 +22,10 @@ def of_fleet(fleet, order):
     quantities = {quantity: quantity_view(quantity, of_one, values[quantity])
                   for quantity, of_one in layout.figures(rows).items() if values.get(quantity)}
     panels, groups, left_out, room = {}, [], set(), MOST_FIGURES
-    by_size = sorted(fleet.cells, key=lambda model: -len(fleet.judged.medians.hosts[model]))
+    hosts_of = fleet.judged.medians.hosts
+    by_size = sorted(fleet.cells, key=lambda model: -len(hosts_of[model]))
     for model in by_size:
-        hosts = [number for number, host in enumerate(order) if host in fleet.judged.medians.hosts[model]]
+        hosts = [number for number, host in enumerate(order) if host in hosts_of[model]]
         groups.append({"model": layout.shortened(model, 100), "hosts": hosts, "panels": {}})
     for quantity in sorted(quantities, key=lambda quantity: quantity[1] != "load_latency"):
         titles = dict.fromkeys(layout.panel_title(row, names[quantity]) for row in rows if quantity_of(row) == quantity)

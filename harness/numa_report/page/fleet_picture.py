@@ -1,4 +1,4 @@
-"""fleet.png and fleet.svg: what every host's own memory takes and what its worst remote memory costs, the odd ones named."""
+"""fleet.png and fleet.svg: what every host's local memory takes and its worst remote memory costs, the odd ones named."""
 
 import os
 
@@ -57,8 +57,8 @@ def lanes_of(fleet, values):
 def draw_page(picture, title, strips, fleet, odd, told):
     laid = [(strip, lanes_of(fleet, strip[2]), named(strip[2], told)) for strip in strips]
     heights = [LANE_IN * len(lanes) + NAMES_IN * len(names) + 0.15 for _, lanes, names in laid]
-    page = picture.Page(LEFT + WIDTH + 1.6, 0.95 + sum(heights) + 0.75 * len(laid), title,
-                        f"{layout.counted(len(fleet.rows), 'host')} · a point a host, a diamond an odd one; named: those with cells apart")
+    details = f"{layout.counted(len(fleet.rows), 'host')} · a point a host, a diamond an odd one; named: those with cells apart"
+    page = picture.Page(LEFT + WIDTH + 1.6, 0.95 + sum(heights) + 0.75 * len(laid), title, details)
     top = 0.95
     for (strip, lanes, names), height in zip(laid, heights):
         draw_strip(picture, page.axes(LEFT, top, WIDTH, height), strip, lanes, names, odd)
@@ -87,8 +87,9 @@ def draw_strip(picture, axes, strip, lanes, names, odd):
     apart = [host for host in heights if host in odd]
     axes.plot([values[host] for host in apart], [heights[host] for host in apart], "D", color=picture.COLOURS[1],
               markersize=6, markeredgecolor=picture.INK, markeredgewidth=0.7)
-    for number, host in enumerate(names):
-        write_name(picture, axes, host, (values[host], heights[host]), len(lanes) - 0.5 + (number + 0.5) * NAMES_IN / LANE_IN)
+    for number, host in enumerate(names, start=1):
+        below = len(lanes) - 0.5 + (number - 0.5) * NAMES_IN / LANE_IN
+        write_name(picture, axes, host, (values[host], heights[host]), below)
     axes.set_ylim(len(lanes) - 0.5 + len(names) * NAMES_IN / LANE_IN + 0.1, -0.5)
     axes.set_yticks(range(len(lanes)), [f"{layout.shortened(model, 26) or 'unnamed CPU'} ({len(hosts)})"
                                         for model, hosts in lanes.items()])
