@@ -33,6 +33,7 @@ def shown(folder):
     run = Run(str(folder))
     assert run.words and run.samples
     text = Path(page.write(run)).read_text(encoding="utf-8")
+    text = "\n".join(line for line in text.splitlines() if checksums.FILE not in line)  # of the list of files
     return text, [[[row.get(name) for name in PICTURED] for row in rows] for rows in run.singles.values()]
 
 
