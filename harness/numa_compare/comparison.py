@@ -89,14 +89,13 @@ def compare(first, other, threshold=estimate.NOISE_THRESHOLD):
 
 def judge(pairs, first, other, threshold):
     """The answers for pairs that both runs measured."""
-    changes = estimate.changes([
-        estimate.Cell(first.known_of(pair.before), other.known_of(pair.after), (pair.row["bench"], pair.row["metric"]),
-                      1 if is_higher_better(pair.row) else -1) for pair in pairs])
-    p_values = [change.p for change in changes]
-    shown, p_needed = estimate.claimed(p_values)
-    certain, _ = estimate.claimed(p_values, estimate.FALSE_FAILURES)
+    cells = [estimate.Cell(first.known_of(pair.before), other.known_of(pair.after),
+                           (pair.row["bench"], pair.row["metric"]), 1 if is_higher_better(pair.row) else -1)
+             for pair in pairs]
+    changes = estimate.changes(cells)
+    shown, p_needed = estimate.claimed([change.p for change in changes])
     return [answer_of(*each, p_needed, spread_unknown(first, other), threshold)
-            for each in zip(pairs, changes, shown, certain)]
+            for each in zip(pairs, changes, shown, estimate.certain(cells))]
 
 
 def answer_of(pair, change, shown, certain, p_needed, silence, threshold):

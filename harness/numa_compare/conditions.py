@@ -8,8 +8,8 @@
 
 QUANTITY is a benchmark's name (latency, bandwidth), a program's with or without its metric (redis-server.wall_time), or
 * for all. A change counts where it is certain and its median is beyond X: certain as worse and better are, but at 1 %
-in place of 5 %, so that of 100 comparisons in which nothing changed about one fails. A penalty counts where its whole
-95 % interval is beyond X.
+in place of 5 % and with every round counted, so that of 100 comparisons in which nothing changed about one fails. A
+penalty counts where its whole 95 % interval is beyond X.
 """
 
 import re

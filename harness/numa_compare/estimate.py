@@ -68,11 +68,11 @@ def quantile(probability, freedom):
     return float(stdtrit(freedom, probability))
 
 
-def changes(cells):
-    """The Change of each Cell."""
+def changes(cells, strays_count=False):
+    """The Change of each Cell. strays_count: whether a round that is far off counts as much as any."""
     from scipy.special import stdtr
 
-    spreads = spread.by_kind([cell.runs for cell in cells], [cell.kind for cell in cells])
+    spreads = spread.by_kind([cell.runs for cell in cells], [cell.kind for cell in cells], strays_count)
     common, of_common = common_share(cells, spreads)
     found = []
     for cell, (variance, freedom) in zip(cells, spreads):
@@ -128,6 +128,14 @@ def claimed(p_values, false_share=FALSE_SHARE):
     count = int(below[-1]) + 1 if len(below) else 0
     rejected = p_values <= ordered[count - 1] if count else numpy.zeros(number, dtype=bool)
     return rejected, false_share * min(count + 1, number) / number
+
+
+def certain(cells):
+    """Which changes are so certain that a CI job may end for them: claimed at FALSE_FAILURES, and with every round counted.
+
+    In a machine of two modes both medians can be right and differ, and rounds that are left out then hide why.
+    """
+    return claimed([change.p for change in changes(cells, strays_count=True)], FALSE_FAILURES)[0]
 
 
 def visible(change, p_needed):

@@ -15,7 +15,7 @@ FEWEST_OF_KIND = 8  # cells: fewer say little of each other
 LEAST = 5e-4  # standard deviation: what a few quiet rounds show below that is luck, or rounding
 STRAY_AMONG = 5  # rounds of a cell: one of so many may be far off
 STRAY = 4  # standard deviations: farther off a round is a stray
-MOST_MOVED = 0.03  # share of the cells whose median strays may have moved
+MOST_MOVED = 0.04  # share of the cells whose median strays may have moved
 SIMULATED = 20000  # sets of rounds
 ASSUMED_ROUNDS = 3  # of an interval that does not say: a sweep's default
 
@@ -43,29 +43,31 @@ def of_median(count):
     return math.pi / 2 / (count + math.pi / 2 - 1)
 
 
-def by_kind(cells, kinds):
+def by_kind(cells, kinds, strays_count=False):
     """[(variance, degrees of freedom)] of cells, each moderated by those of its kind. cells: each run's Known of each.
 
-    Cells of a kind with fewer than FEWEST_OF_KIND are moderated by all.
+    Cells of a kind with fewer than FEWEST_OF_KIND are moderated by all. strays_count: whether no round is left out.
     """
     found = [None] * len(cells)
     everything = range(len(cells))
     for kind in dict.fromkeys(kinds):
         members = [place for place in everything if kinds[place] == kind]
         alike = members if len(members) >= FEWEST_OF_KIND else everything
-        for place, variance, freedom in zip(alike, *of_alike([cells[place] for place in alike])):
+        for place, variance, freedom in zip(alike, *of_alike([cells[place] for place in alike], strays_count)):
             if kinds[place] == kind:
                 found[place] = float(variance), float(freedom)
     return found
 
 
-def of_alike(cells):
+def of_alike(cells, strays_count=False):
     """(variances, degrees of freedom) of cells that are alike.
 
     A median stands a round that was disturbed, and so should its interval: of every STRAY_AMONG rounds of a cell the
     one farthest off is left out. But where such rounds are common, two of three may be disturbed together, which moves
     the median: where that may have befallen more than MOST_MOVED of the cells, all rounds count.
     """
+    if strays_count:
+        return moderated([of_rounds(cell) for cell in cells])
     inner, _ = moderated([of_rounds(cell, 2) for cell in cells])
     far = [abs(deviation) > STRAY * math.sqrt(variance)
            for cell, variance in zip(cells, inner) for deviation in deviations_of(cell)]
