@@ -202,7 +202,8 @@ def cells_without_samples(jobs, failed, measured, run, host):
 
 def add_penalties(rows):
     def conditions(row):
-        return tuple(row.get(name) for name in ("host", "bench", "metric", "variant", "cpu", *CONDITIONS))
+        return tuple(row.get(name) for name in ("host", "bench", "metric", "variant", "cpu_node", "cpu",
+                                              *CONDITIONS))
 
     local = {conditions(row): row["median"] for row in rows if row["status"] in MEASURED and is_local(row)}
     for row in rows:

@@ -96,6 +96,14 @@ def test_penalty_is_over_the_local_cell_of_the_same_cpu_node():
     assert penalty == {(0, 0): 1.0, (1, 1): 1.0, (1, 0): 3.0}
 
 
+def test_penalty_is_over_the_own_node_where_no_cpu_is_said():
+    medians = {(0, 0): 90, (0, 1): 144, (1, 0): 160, (1, 1): 80}
+    rows = summary.summarise([row for (i, j), value in medians.items() for row in cells(
+        [[value] * 3] * 3, cpu=None, cpu_node=i, mem_node=j, cell=f"latency.random.cpus{i}.node{j}")])
+    assert {(row["cpu_node"], row["mem_node"]): row["penalty"] for row in rows} == {
+        (0, 0): 1.0, (0, 1): 1.6, (1, 0): 2.0, (1, 1): 1.0}
+
+
 def test_penalty_is_within_one_variant():
     rows = summary.summarise(machine([0, 1], [0, 1], benches=("bandwidth",)))
     assert {round(row["penalty"], 3) for row in rows if row["mem_node"] == row["cpu_node"]} == {1.0}
