@@ -247,8 +247,10 @@ def draw_names(page, names, left, top):
 
 
 def notes(rows, curves):
-    words = ["beside points: how fast the aggressors were let run, of the rate that they reach unpaced (full)"]
-    without = sum(curve.knee_gbs is None and len(curve.points) > 2 for curve in curves)
+    words = []
+    if any(rate in curve.points for curve in curves for rate in RATES):
+        words.append("beside points: how fast the aggressors were let run, of the rate that they reach unpaced (full)")
+    without = sum(curve.knee_gbs is None and len(curve.points) > 2 and "idle" in curve.points for curve in curves)
     if any(curve.knee_gbs is not None for curve in curves):
         words.append(f"knee: the bandwidth at which latency is {RISE} × idle")
     if without:

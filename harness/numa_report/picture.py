@@ -133,9 +133,11 @@ def condition_words(name, row):
     if name in ("cpu", "mem_node"):
         place = "memory of " + ("several nodes" if value is None else f"node {value}")
         of_node = "" if row["cpu_node"] is None else f" of node {row['cpu_node']}"
-        return place if name == "mem_node" else ("CPUs" if value is None else f"CPU {value}") + of_node
+        if name == "mem_node":
+            return place
+        return f"CPU {value}{of_node}" if value is not None else of_node and f"CPUs{of_node}"
     if name == "pages":
-        return PAGES.get(value, f"pages {value}")
+        return PAGES.get(value, f"pages {value}") if value else None
     if name == "policy":
         return None if value in ("none", f"bind:{row['mem_node']}") else f"policy {value}"
     if name == "size_bytes":
