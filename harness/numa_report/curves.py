@@ -38,7 +38,7 @@ def draw(rows, environment):
     zone_rows = max((zone[-1] for zone in zones), default=-1) + 1
 
     top = 0.9 + ZONE_ROW_IN * zone_rows
-    margin = 0.4 + picture.LETTER_IN * max((len(label) for label in labels.values()), default=0)
+    margin = 0.55 + picture.LETTER_IN * max((len(label) for label in labels.values()), default=0)
     page = picture.Page(LEFT + CURVE_WIDTH + margin, top + CURVE_HEIGHT + 0.65,
                         picture.heading("Memory latency over size (ns)", figures),
                         picture.shared_words(figures, environment, singles.LINE[1:]),
@@ -181,9 +181,10 @@ def draw_names_at_ends(axes, points, labels):
         placed[key] = at = max(ends[key], at + gap_in / CURVE_HEIGHT)
     over = max(0.0, at - 1)
     for number, key in enumerate(points):
-        axes.annotate(labels[key], (1, ends[key]), xytext=(1.012, placed[key] - over), xycoords="axes fraction",
-                      va="center", fontsize=min(TICK_PT, 72 * gap_in / 1.15), color=COLOURS[number % len(COLOURS)],
-                      annotation_clip=False)
+        axes.plot([1.016], [placed[key] - over], transform=axes.transAxes, color=COLOURS[number % len(COLOURS)],
+                  marker=MARKERS[number % len(MARKERS)], markersize=4.5, clip_on=False)
+        axes.annotate(labels[key], (1, ends[key]), xytext=(1.03, placed[key] - over), xycoords="axes fraction",
+                      va="center", fontsize=min(TICK_PT, 72 * gap_in / 1.15), color=picture.INK, annotation_clip=False)
 
 
 def curve_notes(rows, points, levels_label, levels):

@@ -6,29 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
-import numpy
 from matplotlib import cm
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import Normalize, to_rgb, to_rgba
-from matplotlib.patches import Patch, PathPatch
-from matplotlib.path import Path
+from matplotlib.colors import Normalize
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from . import layout, picture
-from .lettering import Lettering
-from .picture import GREY, INK, PAPER, ink_on, letter_in
+from . import cells, layout, picture
+from .cells import HATCHES, LINE_SPACING, NO_VALUE_COLOUR
+from .picture import GREY, INK, letter_in
+from .pictures import HEATMAP
 from .schema import BENCHES, HIGHER, RESOURCES, is_main
 
-HEATMAP = "heatmap"
-NO_VALUE_COLOUR = "#d9d9d9"
 SHAPE = 1.6  # width over height that panels are arranged for: a page's or a screen's
 TITLE_PT, LABEL_PT = 11, 9
-DENSE = 256  # cells of a panel; in those of more only the value is written
 LEAST_PENALTY_SPAN = 2.0  # that the colours of penalties reach to, so that small ones look small
-LINE_SPACING = 1.3
 
-HATCHES = {"noisy": "....", "misplaced": "////", "failed": "xxxx", "skipped": "\\\\\\\\", "unverified": "----",
-           "outlier": "oo"}
 MARKS = {mark: (HATCHES[mark], meaning) for mark, meaning in layout.MARKS.items()}  # mark: (hatch, the legend's words)
 
 
@@ -43,12 +35,7 @@ class Quantity:
     scale: object  # a ScalarMappable, None where nothing was measured
     value: Callable  # of a row; None where there is none
     words: Callable  # of a value
-    notes: Callable  # [(words, rank in SIZES)] below the value of a row
-
-
-# Points: of the value, of a line of rank 1 and of rank 2 below it; by the most rows or columns that they are for.
-SIZES = ((3, (13, 10, 8)), (5, (11, 9, 7.5)), (math.inf, (9, 7.5, 6.5)))
-DENSE_PT = 7
+    notes: Callable  # [(words, rank in cells.SIZES)] below the value of a row
 
 
 class Geometry:
@@ -57,16 +44,17 @@ class Geometry:
     def __init__(self, quantity, columns, places, without_cpus, min_width):
         panels = len(quantity.panels)
         rows = len(places)
-        self.dense = rows * len(columns) > DENSE
-        self.points = (DENSE_PT,) * 3 if self.dense else next(
-            points for most, points in SIZES if max(rows, len(columns)) <= most)
-        self.cell_w, self.cell_h = self.cell_size(quantity)
+        self.dense = cells.is_dense(len(columns), rows)
+        self.points = cells.points(len(columns), rows)
+        self.lines = {id(row): self.lines_of(row, quantity) for panel in quantity.panels.values()
+                      for of_place in panel.values() for row in of_place.values()}
+        self.cell_w, self.cell_h = self.cell_size()
         scale_letters = max(map(len, map(quantity.words, quantity.scale.get_clim()))) if quantity.scale else 0
         self.left, self.right, self.top, self.gap = 1.25, 1 + 0.075 * max(scale_letters, 4), 0.85, 0.4
         self.panel_w, self.panel_h = len(columns) * self.cell_w, rows * self.cell_h
         self.titles = [in_lines(title, "(?<= · )", (self.panel_w + self.gap) / letter_in(TITLE_PT))
                        for title in quantity.panels]
-        self.label_pt = DENSE_PT if self.dense else LABEL_PT
+        self.label_pt = cells.DENSE_PT if self.dense else LABEL_PT
         self.column_names = [in_lines(str(name), "(?<=[:,])", self.cell_w / letter_in(self.label_pt))
                              + ("\n(no\nCPUs)" if self.dense else "\n(no CPUs)") * (name in without_cpus) for name in columns]
         self.panel_title = 0.18 * most_lines(self.titles) + (0.17 if any(quantity.panels) else 0)
@@ -76,23 +64,19 @@ class Geometry:
         self.panels_w, self.panels_h = self.extent(self.per_band, panels)
         self.width = max(self.left + self.panels_w + self.right, min_width)
 
-    def cell_size(self, quantity):
+    def cell_size(self):
         """Room for the words of the fullest cell."""
-        wide, high = 0, 0
-        for row in (row for panel in quantity.panels.values() for cells in panel.values() for row in cells.values()):
-            lines = self.lines(row, quantity)
-            wide = max(wide, *(len(words) * letter_in(points) for words, points in lines), 0)
-            high = max(high, sum(LINE_SPACING * points / 72 for _, points in lines))
-        if self.dense:
-            return max(0.3, wide + 0.06), 0.17
-        return max(0.8, wide + 0.22), max(0.6, high + 0.18)
+        wide = max((len(words) * letter_in(points) for lines in self.lines.values() for words, points in lines), default=0)
+        high = max(sum(LINE_SPACING * points / 72 for _, points in lines) for lines in self.lines.values())
+        return cells.size(wide, high, self.dense)
 
-    def lines(self, row, quantity):
+    def lines_of(self, row, quantity):
         """[(words, points)] of a cell."""
         value = quantity.value(row)
-        lines = [(quantity.words(value), self.points[0])] if value is not None else []
         if self.dense:
-            return lines
+            words = [] if value is None else [quantity.words(value)]
+            return [(" ".join(words + [cells.LETTERS[mark] for mark in layout.marks(row)[:1]]), self.points[0])]
+        lines = [(quantity.words(value), self.points[0])] if value is not None else []
         lines += [(words, self.points[rank]) for words, rank in quantity.notes(row)]
         return lines + [(word, self.points[2]) for word in layout.marks(row)]
 
@@ -171,9 +155,11 @@ def draw_penalties(rows, environment):
                      "" if (bench, name) == ("latency", "random") else name]
             panels[" · ".join(filter(None, words))] = panel
     scale = cm.ScalarMappable(Normalize(*penalty_range(rows)), cm.cividis)
+    dense = cells.is_dense(len(layout.columns(rows)), len(layout.places(rows)))
     return draw_quantity(rows, environment, Quantity(
         "Penalty over local memory", layout.machine_words(rows, environment), "times the local cell\nlower is better",
-        panels, scale, lambda row: row["penalty"], layout.penalty_words, lambda row: []))
+        panels, scale, lambda row: row["penalty"], layout.value_words if dense else layout.penalty_words,
+        lambda row: [("not known", 2)] if row["penalty"] is None else []))
 
 
 def penalty_range(rows):
@@ -187,7 +173,7 @@ def draw_quantity(rows, environment, quantity):
     details = layout.shortened(quantity.details, 180)
     size = Geometry(quantity, columns, places, nodes_without("cpus", environment),
                     0.5 + max(0.125 * len(heading), 0.078 * len(details)))
-    handles = legend_handles(rows)
+    handles = legend_handles(rows, size.dense)
     page = picture.Page(size.width, size.top + size.panels_h + 0.24 * len(handles) + 0.2, heading, details)
     without_memory = nodes_without("has_memory", environment)
     for index, (title, panel) in enumerate(zip(size.titles, quantity.panels.values())):
@@ -242,106 +228,26 @@ def nodes_without(what, environment):
 
 
 def draw_panel(axes, panel, places, columns, quantity, size):
-    axes.set_xlim(-0.5, len(columns) - 0.5)
-    axes.set_ylim(len(places) - 0.5, -0.5)
-    axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    cells = [(x, y, panel.get(place, {}).get(name), place[0] == name)
+    found = [(x, y, panel.get(place, {}).get(name), place[0] == name)
              for y, place in enumerate(places) for x, name in enumerate(columns)]
-    there = [cell for cell in cells if cell[2] is not None]
-    colours = colours_of([quantity.value(row) for _, _, row, _ in there], quantity.scale)
-    inks = [ink_on(colour) for colour in colours]
-    fill_cells(axes, there, colours, size, len(columns), len(places))
-    hatch_cells(axes, there, inks, size)
-    for ink in set(inks):
-        outline(axes, [(x, y) for (x, y, _, local), own in zip(there, inks) if local and own == ink], ink, size)
-    lettering = axes.add_artist(Lettering())
-    grounds = []
-    for (x, y, row, _), ink, colour in zip(there, inks, colours):
-        grounds += write_lines(lettering, x, y, row, quantity, ink, colour, size)
-    lay_grounds(axes, grounds)
-    for x, y, row, _ in cells:
+    there = [cell for cell in found if cell[2] is not None]
+    colours = cells.colours_of([quantity.value(row) for _, _, row, _ in there], quantity.scale)
+    drawn = [cells.Cell(x, y, size.lines[id(row)], colour, layout.marks(row)[:1], local)
+             for (x, y, row, local), colour in zip(there, colours)]
+    lettering = cells.draw(axes, drawn, len(columns), len(places), size)
+    for x, y, row, _ in found:
         if row is None:
             lettering.write(x, y, "–" if size.dense else "not in the plan", size.points[2] - 0.5, GREY)
 
 
-def colours_of(values, scale):
-    """Red, green, blue and alpha of each value."""
-    if scale is None:
-        return [to_rgba(NO_VALUE_COLOUR)] * len(values)
-    found = scale.to_rgba(numpy.array([math.nan if value is None else value for value in values]))
-    return [to_rgba(NO_VALUE_COLOUR) if value is None else tuple(colour) for value, colour in zip(values, found.tolist())]
-
-
-def fill_cells(axes, cells, colours, size, across, down):
-    """With a white gap between them; as an image of a pixel a cell where there are many."""
-    if size.dense:
-        image = numpy.zeros((down, across, 4))
-        for (x, y, _, _), colour in zip(cells, colours):
-            image[y, x] = colour
-        axes.imshow(image, extent=(-0.5, across - 0.5, down - 0.5, -0.5), aspect="auto", interpolation="none")
-        return
-    axes.add_collection(PolyCollection([corners(x, y, 0.5, 0.5) for x, y, _, _ in cells], facecolors=colours,
-                                       edgecolors=PAPER, linewidths=1.5))
-
-
-def corners(x, y, half_w, half_h):
-    return [(x - half_w, y - half_h), (x + half_w, y - half_h), (x + half_w, y + half_h), (x - half_w, y + half_h)]
-
-
-def inner(places, inset_in, size):
-    """One path of rectangles that many inches inside the edges of the cells at the places."""
-    half_w, half_h = 0.5 - inset_in / size.cell_w, 0.5 - inset_in / size.cell_h
-    closed = [Path([*corners(x, y, half_w, half_h), (0, 0)], closed=True) for x, y in places]
-    return Path.make_compound_path(*closed)
-
-
-def hatch_cells(axes, cells, inks, size):
-    """The hatch of each marked cell's first mark; all of a kind at once."""
-    marked = {}
-    for (x, y, row, _), ink in zip(cells, inks):
-        for mark in layout.marks(row)[:1]:
-            marked.setdefault((mark, ink), []).append((x, y))
-    for (mark, ink), places in marked.items():
-        axes.add_patch(PathPatch(inner(places, 0.012, size), fill=False, hatch=HATCHES[mark], linewidth=0,
-                                 edgecolor=(*to_rgb(ink), 0.55)))
-
-
-def outline(axes, places, ink, size):
-    if places:
-        axes.add_patch(PathPatch(inner(places, 0.02 if size.dense else 0.05, size), fill=False, edgecolor=ink,
-                                 linewidth=0.8 if size.dense else 1.1))
-
-
-def write_lines(lettering, x, y, row, quantity, ink, colour, size):
-    """The lines centred in their cell; returns [(corners, colour)] of the ground they need where a hatch runs through."""
-    lines, grounds = size.lines(row, quantity), []
-    at = -sum(LINE_SPACING * points for _, points in lines) / 72 / 2
-    for words, points in lines:
-        line_in = LINE_SPACING * points / 72
-        middle = y + (at + line_in / 2) / size.cell_h
-        lettering.write(x, middle, words, points, ink)
-        if layout.marks(row):
-            grounds.append((corners(x, middle, len(words) * letter_in(points) / 2 / size.cell_w,
-                                    line_in / 2 / size.cell_h), colour))
-        at += line_in
-    return grounds
-
-
-def lay_grounds(axes, grounds):
-    if grounds:
-        axes.add_collection(PolyCollection([where for where, _ in grounds], facecolors=[colour for _, colour in grounds],
-                                           linewidths=0, zorder=2))
-
-
-def legend_handles(rows):
+def legend_handles(rows, dense):
     present = {word for row in rows for word in layout.marks(row)}
     handles = []
     if any(row["cpu_node"] == layout.column(row) for row in rows):
         handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=1.1,
                              label="local memory, which penalties are over"))
-    handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor=GREY, hatch=hatch, linewidth=0, label=label)
+    handles.extend(Patch(facecolor=NO_VALUE_COLOUR, edgecolor=GREY, hatch=None if dense else hatch, linewidth=0,
+                         label=f"{cells.LETTERS[word]}, and a corner: {label}" if dense else label)
                    for word, (hatch, label) in MARKS.items() if word in present)
     return handles
 
@@ -388,5 +294,5 @@ def penalty_alternative(rows):
 
 def marks_words(rows):
     counts = {mark: sum(mark in layout.marks(row) for row in rows) for mark in MARKS}
-    told = [f"{count} {mark}" for mark, count in counts.items() if count]
+    told = [layout.counted(count, mark) if mark == "outlier" else f"{count} {mark}" for mark, count in counts.items() if count]
     return f" Of {layout.counted(len(rows), 'cell')}: {', '.join(told)}." if told else ""

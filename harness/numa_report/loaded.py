@@ -5,10 +5,9 @@ from collections import namedtuple
 from functools import partial
 
 from matplotlib.colors import to_rgb
-from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from . import layout, picture, singles
+from . import layout, picture, rowed, singles
 from .picture import COLOURS, LABEL_PT, MARKERS, TICK_PT
 
 RISE = 1.5  # the knee is where latency is so many times idle's: bench/lib/knee.h
@@ -24,8 +23,15 @@ Curve = namedtuple("Curve", "row points knee_gbs")
 
 def drawings(run):
     rows = run.singles.get(singles.LOADED)
-    if rows:
-        yield picture.Drawing(singles.LOADED, singles.LOADED, "Latency under load", alternative(rows), partial(draw, rows, run.environment))
+    if rows and not is_only_a_matrix(rows):
+        yield picture.Drawing(singles.LOADED, singles.LOADED, "Latency under load", alternative(rows),
+                              partial(draw, rows, run.environment))
+
+
+def is_only_a_matrix(rows):
+    """Whether several places of aggressors were let run at full speed alone, which loaded_matrix.py shows."""
+    places = {(row["other_cpu_node"], row["other_mem_node"]) for row in rows if row["variant"] != "idle"}
+    return len(places) > 1 and {row["variant"] for row in rows} <= {"idle", "full"}
 
 
 def draw(rows, environment):
@@ -51,7 +57,7 @@ def draw(rows, environment):
                        color=picture.INK)
         draw_panel(axes, panel, of_panel, limits)
     if len(names) > 1:
-        draw_names(page, names, grid.width + 0.25, grid.top + grid.title_in)
+        rowed.draw_names(page, names, grid.width + 0.25, grid.top + grid.title_in)
     return page
 
 
@@ -234,16 +240,6 @@ def write_beside(axes, at, words, number, taken, bars, places, **style):
                 taken.append(box)
                 return
             note.remove()
-
-
-def draw_names(page, names, left, top):
-    """The lines' names with their markers, right of the panels."""
-    step = min(0.2, (page.height - top - 0.2) / len(names))
-    for number, name in enumerate(names):
-        colour, y = COLOURS[number % len(COLOURS)], top + 0.1 + step * number
-        page.figure.add_artist(Line2D([left / page.width], [1 - y / page.height], color=colour, markersize=4.5,
-                                      marker=MARKERS[number % len(MARKERS)]))
-        page.write(left + 0.12, y, name, fontsize=min(TICK_PT, 72 * step / 1.15), color=colour)
 
 
 def notes(rows, curves):

@@ -17,7 +17,7 @@ import matplotlib  # noqa: E402
 THEME = {"ink": "#111111", "paper": "#ffffff", "details": "#444444", "grey": "#555555", "pale": "#dddddd",
          "nothing": "#eeeeee"}
 INK, PAPER, DETAILS, GREY, PALE, NOTHING = THEME.values()
-INKS = {True: "#000000", False: "#fefefe"}  # on pale colours, and on dark ones
+INKS = {True: "#010101", False: "#fefefe"}  # on pale colours, and on dark ones; SVG leaves #000000 to the page
 # Okabe and Ito's colours for every kind of colour vision (jfly.uni-koeln.de/color, 2008), without the two palest;
 # with the markers they make 42 lines that differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -44,7 +44,7 @@ from .singles import LINE  # noqa: E402
 
 PNG_DPI = 200  # twice matplotlib's own 100
 MOST_PIXELS_A_SIDE = 65_000  # matplotlib draws less than 2^16
-MOST_PIXELS = 40_000_000  # of 4 bytes in memory, and of a second to write; the SVG beside it stays sharp
+MOST_PIXELS = 30_000_000  # of 4 bytes in memory, and a second to write; the SVG beside it stays sharp
 PNG_COMPRESSION = 3  # zlib's; from 6, its default, on it takes twice as long for a tenth less
 HEADING_PT, DETAILS_PT, LABEL_PT, TICK_PT, NOTE_PT = 14, 9.5, 9.5, 9, 8.5
 NOTE_IN = 0.2
@@ -195,6 +195,12 @@ def status_notes(figures):
     counts = [(sum(any(row[column] == value for row in rows) for rows in figures), meaning)
               for column, value, meaning in STATUSES]
     return [f"{meaning}: {count} of {layout.counted(len(figures), 'figure')}" for count, meaning in counts if count]
+
+
+def percent_words(percent):
+    """`+5 %`, `−2.5 %`, `0`"""
+    words = f"{percent:+.2g} %" if abs(percent) < 100 else f"{percent:+.0f} %"
+    return words.replace("-", "−") if percent else "0"
 
 
 def span_words(values, unit):

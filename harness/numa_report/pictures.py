@@ -7,13 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import List
 
 from .errors import ReportError
 
 HEATMAP = "heatmap"  # the kind of those that the page shows as tables
 ENDINGS = ("png", "svg")
 MOST_PROCESSES = 4  # each may hold an image of picture.MOST_PIXELS
-WORTH_PROCESSES = 4  # files: fewer are drawn before the processes have begun
 
 
 @dataclass
@@ -30,15 +30,19 @@ def draw(run):
 
     Each file appears whole or not at all. Raises ReportError where there is too little for a picture that was asked for.
     """
-    from . import core2core, curves, heatmap, loaded  # matplotlib takes long to import
+    from . import picture  # sets matplotlib up before others import it, which takes long
+    from . import comparison, core2core, curves, drift, heatmap, loaded, loaded_matrix, programs, spread
 
-    drawings = []
-    for module in (heatmap, curves, loaded, core2core):
+    drawings: List[picture.Drawing] = []
+    for module in (heatmap, comparison, programs, curves, loaded, loaded_matrix, core2core, drift, spread):
         drawings += named_apart(list(module.drawings(run)), {drawing.name for drawing in drawings})
-    tasks = [(drawing, os.path.join(run.folder, f"{drawing.name}.{ending}")) for drawing in drawings for ending in ENDINGS]
-    save_all(tasks)
-    return [Picture(drawing.name, drawing.kind, drawing.title, drawing.alternative,
-                    [path for other, path in tasks if other is drawing]) for drawing in drawings]
+    save_all(drawings, run.folder)
+    return [Picture(drawing.name, drawing.kind, drawing.title, drawing.alternative, paths_of(drawing, run.folder))
+            for drawing in drawings]
+
+
+def paths_of(drawing, folder):
+    return [os.path.join(folder, f"{drawing.name}.{ending}") for ending in ENDINGS]
 
 
 def named_apart(drawings, taken):
@@ -51,39 +55,40 @@ def named_apart(drawings, taken):
     return drawings
 
 
-def save_all(tasks):
-    """Draws and writes each of [(Drawing, path)], in several processes where there are several CPUs."""
-    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(tasks))
-    if processes < 2 or len(tasks) < WORTH_PROCESSES:
-        for drawing, path in tasks:
-            save(drawing, path)
+def save_all(drawings, folder):
+    """Draws and writes each, in several processes where there are several CPUs."""
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(drawings))
+    if processes < 2:
+        for drawing in drawings:
+            save(drawing, folder)
         return
-    Worker.tasks = tasks  # the processes inherit them: a closure cannot be sent
+    Worker.work = drawings, folder  # the processes inherit it: a closure cannot be sent
     gc.freeze()  # what is inherited stays shared: a collection would write to all of it
     try:
         with ProcessPoolExecutor(processes, get_context("fork"), ignore_interrupts) as pool:
             try:
-                errors = list(pool.map(Worker.do, range(len(tasks))))
+                errors = list(pool.map(Worker.do, range(len(drawings))))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
     except BrokenProcessPool:
-        raise ReportError(f"{os.path.dirname(tasks[0][1])}: a process that drew pictures was killed; is memory short?") from None
+        raise ReportError(f"{folder}: a process that drew pictures was killed; is memory short?") from None
     finally:
         gc.unfreeze()
-        Worker.tasks = ()
+        Worker.work = (), ""
     for error in filter(None, errors):
         raise error
 
 
 class Worker:
-    tasks = ()
+    work = (), ""
 
     @staticmethod
     def do(number):
-        """Does a task; returns the error a user can act on, None where there was none."""
+        """Draws one; returns the error a user can act on, None where there was none."""
+        drawings, folder = Worker.work
         try:
-            save(*Worker.tasks[number])
+            save(drawings[number], folder)
         except ReportError as error:
             return ReportError(str(error))  # of one class: others may not survive being sent
         except OSError as error:
@@ -96,11 +101,11 @@ def ignore_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def save(drawing, path):
+def save(drawing, folder):
     page = drawing.draw()
     if page is None:
-        folder = os.path.dirname(path)
-        source = next(name for name in (f"{drawing.name}.csv", "samples.csv")
-                      if name == "samples.csv" or os.path.exists(os.path.join(folder, name)))
-        raise ReportError(f"{os.path.join(folder, source)}: too little of {drawing.name} was measured for a picture")
-    page.save(path)
+        own = os.path.join(folder, f"{drawing.name}.csv")
+        source = own if os.path.exists(own) else os.path.join(folder, "samples.csv")
+        raise ReportError(f"{source}: too little of {drawing.name} was measured for a picture")
+    for path in paths_of(drawing, folder):
+        page.save(path)

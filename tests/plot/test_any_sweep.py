@@ -271,7 +271,7 @@ def test_a_command_has_pictures_of_its_time_and_its_own_figures_alone(tmp_path):
     folder = write_run(tmp_path / "run", command_rows(), environment([0], [0, 1]))
     paths = [path for picture in pictures.draw(Run(str(folder))) for path in picture.paths]
     assert sorted(path.rpartition("/")[2] for path in paths if path.endswith(".png")) == [
-        "penalty.png", "sqlite-tps.png", "sqlite-wall_time.png"]
+        "penalty.png", "programs.png", "samples.png", "sqlite-tps.png", "sqlite-wall_time.png"]
 
 
 def test_latency_is_never_nothing(tmp_path):

@@ -78,8 +78,8 @@ def test_a_single_run_gives_its_picture_and_nothing_else(tmp_path, name):
     folder = keep(tmp_path / "run", PICTURES[name])
     done = plot(folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [f"{folder}/{name}.png", f"{folder}/{name}.svg"]
-    assert {path.name for path in folder.iterdir()} == {"samples.csv", f"{name}.png", f"{name}.svg"}
+    assert done.stdout.splitlines() == [f"{folder}/{name}.png", f"{folder}/{name}.svg", f"{folder}/report.html"]
+    assert {path.name for path in folder.iterdir()} == {"samples.csv", f"{name}.png", f"{name}.svg", "report.html"}
     assert (folder / f"{name}.png").read_bytes().startswith(PNG_MAGIC)
 
 
@@ -267,11 +267,11 @@ def test_memory_on_several_nodes_has_no_node_and_is_drawn(tmp_path):
 def test_the_same_data_give_the_same_picture(tmp_path):
     for name, rows in PICTURES.items():
         folder = keep(tmp_path / name, rows)
-        pictures = []
+        drawn = []
         for _ in range(2):
             pictures.draw(Run(str(folder)))
-            pictures.append((folder / f"{name}.svg").read_bytes())
-        assert pictures[0] == pictures[1]
+            drawn.append((folder / f"{name}.svg").read_bytes())
+        assert drawn[0] == drawn[1]
 
 
 def changed(rows, number, **changes):
