@@ -6,6 +6,8 @@ used for it: it sets one value each time it is started, and 64 x 64 nodes have 2
 """
 
 import os
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
 
@@ -61,8 +63,10 @@ def text(run):
                                        initiator_cpuset=bitmap(cpus[cpu_node]))
         describe(machine, attribute, of_attribute, run)
     ElementTree.indent(root)
-    return ('<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd">\n'
-            + ElementTree.tostring(root, encoding="unicode") + "\n")
+    written = ('<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd">\n'
+               + ElementTree.tostring(root, encoding="unicode") + "\n")
+    refuse_unloadable(path, written)
+    return written
 
 
 def topology_of(run):
@@ -88,6 +92,17 @@ def xml_of_this_machine(run):
     if machine.hwloc_xml is None:
         raise ReportError("lstopo (hwloc) is missing or failed; harness/setup.sh installs it")
     return machine.hwloc_xml
+
+
+def refuse_unloadable(path, written):
+    """Raises DataError where hwloc, if it is installed, does not load what was made of the XML."""
+    program = shutil.which("lstopo-no-graphics") or shutil.which("lstopo")
+    if program is None:
+        return
+    loaded = subprocess.run([program, "--input", "-", "--input-format", "xml", "--of", "xml"], capture_output=True,
+                            input=written.encode("utf-8", errors="replace"), check=False)
+    if loaded.returncode != 0:
+        raise DataError(path, "hwloc does not load it")
 
 
 def parts_of(path, root):

@@ -33,7 +33,7 @@ def text(run):
     for (metric, unit), rows in families.items():
         base, scale = base_unit(unit)
         name = family_name(metric, base, taken)
-        lines += family(name, f"Median of {metric}, measured by numa_alloc",
+        lines += family(name, f"Median of {metric}",
                         [(labels_of(row), row["median"] * scale) for row in rows
                          if row["status"] in schema.MEASURED])
     lines += family("penalty_ratio", "How many times worse than the local cell of the same CPU",

@@ -147,6 +147,8 @@ def test_a_run_of_another_machine_without_a_topology_is_one_line(tmp_path, descr
      "has no node 1"),
     (b"<topology><object cpuset='0x3'><object type='NUMANode' os_index='0' gp_index='1'/>"
      b"<object type='NUMANode' os_index='1' gp_index='2'/></object></topology>", "has no CPU of node 1"),
+    (b"<topology><object cpuset='0xf'><object type='NUMANode' os_index='0' gp_index='1'/>"
+     b"<object type='NUMANode' os_index='1' gp_index='2'/></object></topology>", "hwloc does not load it"),
 ])
 def test_a_topology_that_is_damaged_or_anothers_is_one_line(tmp_path, content, said):
     line = refused("--export", "hwloc", write(tmp_path / "run", matrix(), topology=content))
