@@ -13,7 +13,7 @@ from . import hwloc_xml, json_document, prometheus, slit
 Format = namedtuple("Format", "text meaning")  # text: from a Run, what the file holds
 
 FORMATS = {
-    "hwloc": Format(hwloc_xml.text, "the topology with the figures as memory attributes, for lstopo --memattrs -i"),
+    "hwloc": Format(hwloc_xml.text, "the topology with the figures as memory attributes, for lstopo --memattrs"),
     "slit": Format(slit.text, "the node distances that follow from the latencies, as `numactl --hardware` prints them"),
     "json": Format(json_document.text, "one document: environment, verdict, every cell"),
     "prometheus": Format(prometheus.text, "every cell in base units, for the textfile collector of node_exporter"),

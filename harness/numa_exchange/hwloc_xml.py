@@ -1,6 +1,6 @@
 """--export hwloc: the machine's topology, with what was measured as hwloc's memory attributes.
 
-Every hwloc program reads such a file in place of the machine: lstopo --memattrs --input FILE, and applications with
+Every hwloc program reads such a file in place of the machine: lstopo -p --memattrs --input FILE, and applications with
 HWLOC_XMLFILE=FILE HWLOC_THISSYSTEM=1. The topology is the one that the sweep kept (topology.xml). hwloc-annotate is not
 used for it: it sets one value each time it is started, and 64 x 64 nodes have 20,480.
 """
