@@ -8,8 +8,8 @@ from numa_report.schema import MEASURED
 from . import estimate, matching
 from .operand import is_higher_better
 
-ANSWERS = (WORSE, BETTER, NOT_COMPARABLE, ONLY_FIRST, ONLY_OTHER, UNCLEAR, NO_CHANGE) = (
-    "worse", "better", "not comparable", "only in the first", "only in the other", "unclear", "no change")
+ANSWERS = (WORSE, BETTER, NOT_COMPARABLE, UNCLEAR, ONLY_FIRST, ONLY_OTHER, NO_CHANGE) = (
+    "worse", "better", "not comparable", "unclear", "only in the first", "only in the other", "no change")
 MOST = 700.0  # a logarithm: e to a little more is too large for a number
 TESTED = (WORSE, BETTER, UNCLEAR, NO_CHANGE)
 
@@ -119,7 +119,7 @@ def share_of(logarithm):
 
 
 def spread_unknown(first, other):
-    silent = [operand.letter for operand in (first, other) if operand.from_intervals]
+    silent = [operand.letter for operand in (first, other) if operand.from_intervals and operand.is_bare]
     if silent:
         return f"no interval in {' and '.join(silent)}"
     return "one round in each"

@@ -7,6 +7,7 @@ from numa_report.layout import counted
 from . import comparison, words
 
 MOST_ROWS = 40  # unless all are asked for
+MOST_ALONE = 8  # cells of one run alone
 WIDTH = 120  # of running text
 LEFT = 3  # columns of words, which are aligned to the left
 
@@ -28,22 +29,34 @@ def render(comparisons, names, outcomes, show_all):
 
 
 def table(comparisons, names, show_all):
-    listed = comparison.ANSWERS if show_all else [word for word in comparison.ANSWERS if word != comparison.NO_CHANGE]
+    """The cells' lines and what is not listed, which --all would."""
+    listed, left_out = list(comparison.ANSWERS), []
+    if not show_all:
+        listed.remove(comparison.NO_CHANGE)
+        left_out = unlisted(comparisons, listed)
     if len(comparisons) == 1:
-        each = comparisons[0]
-        rows, left = words.table_of_two(each, names, each.of(*listed)), LEFT
+        rows, left = words.table_of_two(comparisons[0], names, comparisons[0].of(*listed)), LEFT
     else:
         rows, left = words.table_of_many(comparisons, names, listed), LEFT - 1
-    number = len(rows) - 1
-    if not show_all:
+    if not show_all and len(rows) - 1 > MOST_ROWS:
+        left_out.insert(0, counted(len(rows) - 1 - MOST_ROWS, "more cell"))
         rows = rows[:1 + MOST_ROWS]
-    unchanged = 0 if show_all else min(len(each.of(comparison.NO_CHANGE)) for each in comparisons)
-    more = [f"{counted(number - MOST_ROWS, 'more cell')}"] if number > len(rows) - 1 else []
-    if unchanged:
-        more.append(f"{counted(unchanged, 'cell')} without change" if len(comparisons) == 1 else
-                    "cells that nowhere changed")
-    lines = aligned(rows, left) if number else []
-    return lines + ([f"not listed: {' and '.join(more)} (--all lists them)"] if more else [])
+    lines = aligned(rows, left) if len(rows) > 1 else []
+    return lines + ([f"not listed: {', '.join(left_out)} (--all lists them)"] if left_out else [])
+
+
+def unlisted(comparisons, listed):
+    """What is counted in place of listed, in words: cells that did not change, and those of one run where they are many."""
+    if len(comparisons) > 1:
+        return ["cells that nowhere changed"]
+    each, found = comparisons[0], []
+    for word in (comparison.ONLY_FIRST, comparison.ONLY_OTHER):
+        alone = each.of(word)
+        if len(alone) > MOST_ALONE:
+            listed.remove(word)
+            found.append(f"{counted(len(alone), 'cell')} {words.answer_words(alone[0], each)}")
+    unchanged = len(each.of(comparison.NO_CHANGE))
+    return found + ([f"{counted(unchanged, 'cell')} without change"] if unchanged else [])
 
 
 def aligned(rows, left):

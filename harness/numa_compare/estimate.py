@@ -77,7 +77,7 @@ def changes(cells, strays_count=False):
     found = []
     for cell, (variance, freedom) in zip(cells, spreads):
         middle = math.log(cell.after.median / cell.before.median)
-        if freedom <= 0:
+        if freedom <= 0 or any(known.is_bare for known in cell.runs):
             found.append(Change(middle, None, 0.0, 1.0))
             continue
         own = variance * (sum(spread.of_median(rounds_of(known)) for known in cell.runs)

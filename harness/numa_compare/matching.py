@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from numa_report import layout
 from numa_report.errors import ReportError
-from numa_report.schema import CONDITIONS, MEASURED
+from numa_report.schema import MEASURED
 
-NAMES = ("bench", "metric", "variant", "cpu_node")
-UNSAID = (None, "")
+NAMES = ("bench", "metric", "cpu_node", "threads", "variant", "allocator", "pages", "size_bytes")
+ALWAYS_SAID = 1 + NAMES.index("variant")  # parts of a key, of which the first is the column
+UNSAID = (None, "", "unstated")  # how a published figure says that its source does not say
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Pair:
 def pairs(first, other):
     """Every cell of two operands once: those of the first in its order, then those that only the other has.
 
-    The host may differ, and so may the CPU within its node where each run measured one CPU a node. A condition of which
-    a published figure says nothing matches whatever the other run has, if that is one thing alone.
+    The host may differ, and so may the CPU within its node where each run measured one CPU a node. A variant, allocator,
+    kind of pages or size of which a published figure says nothing matches whatever the other run has, if that is one
+    thing alone; the number of threads, which a bandwidth hangs on, does not.
     """
-    names = [*NAMES, *CONDITIONS]
+    names = list(NAMES)
     hosts = [len({row["host"] for row in operand.rows}) for operand in (first, other)]
     if min(hosts) == 1 < max(hosts):
         fleet = (first, other)[hosts.index(max(hosts))]
@@ -65,16 +67,12 @@ def loosely(firsts, others):
     """{key of a cell that has no equal: the one key of the other run that differs in nothing that both say}."""
     candidates, claims = {}, {}
     for other in others:
-        candidates.setdefault(always_said(other), []).append(other)
+        candidates.setdefault(other[:ALWAYS_SAID], []).append(other)
     for key in firsts:
-        fitting = [other for other in candidates.get(always_said(key), ()) if agree(key, other)]
+        fitting = [other for other in candidates.get(key[:ALWAYS_SAID], ()) if agree(key, other)]
         if len(fitting) == 1:
             claims.setdefault(fitting[0], []).append(key)
     return {keys[0]: other for other, keys in claims.items() if len(keys) == 1}
-
-
-def always_said(key):
-    return key[:1 + len(NAMES)]
 
 
 def agree(key, other):

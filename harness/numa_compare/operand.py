@@ -22,6 +22,11 @@ class Known:
     variance: float = 0.0  # of one round's median, where an interval tells it
     freedom: float = 0.0  # degrees of freedom of that variance; 0: there is none
 
+    @property
+    def is_bare(self):
+        """Whether nothing is known but the median."""
+        return not self.rounds and not self.freedom
+
 
 @dataclass
 class Operand:
@@ -34,6 +39,11 @@ class Operand:
     environment: dict  # None where it has none: a matrix.csv by itself
     known: dict = field(repr=False)  # {(host, cell, metric): Known} of the measured rows
     from_intervals: bool = False  # whether the spread is not of its rounds but of the intervals in its matrix.csv
+
+    @property
+    def is_bare(self):
+        """Whether medians are all that is known of it."""
+        return all(known.is_bare for known in self.known.values())
 
     def known_of(self, row):
         """None where the row has no number that can be compared."""

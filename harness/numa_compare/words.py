@@ -50,8 +50,10 @@ def operand_words(operand):
     """`results/x (db1, AMD EPYC, 2026-11-23T05:38:31Z)`"""
     rows = operand.rows
     environment = operand.environment or {}
-    told = [layout.host_words(rows), environment.get("cpu_model"),
-            environment.get("started_at") or rows[0].get("started_at")]
+    published = rows[0]  # columns that results/reference/ has
+    told = [published.get("machine") or layout.host_words(rows),
+            environment.get("cpu_model") or (not published.get("machine") and published.get("cpu_model")),
+            environment.get("started_at") or published.get("started_at") or published.get("published")]
     told = [layout.shortened(word, MOST_NAME) for word in told if isinstance(word, str) and word]
     return f"{layout.shortened(operand.path, 100)}" + (f" ({', '.join(told)})" if told else "")
 
@@ -92,11 +94,15 @@ def method_lines(comparisons):
     lines = [f"{layout.counted(number, 'cell')} tested together{apart}: at most 5 % of the worse and better ones are "
              f"expected to be false (Benjamini-Hochberg); they are beyond {threshold}. Intervals: 95 % each. no "
              f"change: the interval is within ±{threshold}. unclear: too noisy to tell."]
-    silent = dict.fromkeys(operand.letter for each in comparisons for operand in (each.first, each.other)
-                           if operand.from_intervals)
-    if silent:
-        lines.append(f"Of {' and '.join(silent)} only medians and intervals are known, not the rounds: the changes' "
+    silent = {operand.letter: operand.is_bare for each in comparisons for operand in (each.first, each.other)
+              if operand.from_intervals}
+    known = [letter for letter, is_bare in silent.items() if not is_bare]
+    if known:
+        lines.append(f"Of {' and '.join(known)} only medians and intervals are known, not the rounds: the changes' "
                      "intervals are wider for it.")
+    bare = [letter for letter, is_bare in silent.items() if is_bare]
+    if bare:
+        lines.append(f"Of {' and '.join(bare)} only medians are known: how sure a change from there is cannot be said.")
     return lines
 
 

@@ -1,7 +1,7 @@
 """plot.py --compare: the same cells are matched, and each gets the answer that its figures allow."""
 
 import pytest
-from made_up_runs import compare, machine, row, write
+from made_up_runs import HARNESS, compare, machine, row, write
 
 from numa_compare import comparison, operand
 from numa_report.errors import ReportError
@@ -176,7 +176,7 @@ class TestAPublishedMachine:
     def publish(path, **said):
         """A matrix.csv by itself with medians and intervals, such as results/reference/ has."""
         def bare(rows):
-            rows[:] = [{**one, "run": "", "rounds": None, "allocator": "", "threads": None, "size_bytes": None,
+            rows[:] = [{**one, "run": "", "rounds": None, "allocator": "", "size_bytes": None, "variant": "unstated",
                         "cpu": 0, **said} for one in rows if one["bench"] == "latency"]
 
         write(path, machine(7, benches=["latency"]), edit=bare)
@@ -195,9 +195,28 @@ class TestAPublishedMachine:
 
     def test_a_figure_without_an_interval_is_unclear(self, tmp_path):
         path = self.publish(tmp_path / "published", ci_low=None, ci_high=None)
-        alone = [operand.read(path, place) for place in (0, 1)]
-        assert {(answer.word, answer.reason) for answer in comparison.compare(*alone).answers} == {
-            ("unclear", "no interval in A and B")}
+        published, mine = operand.read(path, 0), operand.read(write(tmp_path / "mine", machine(2)), 1)
+        found = comparison.compare(published, mine)
+        assert {(answer.word, answer.reason) for answer in found.tested} == {("unclear", "no interval in A")}
+        assert len(found.tested) == 4 and all(answer.change is not None for answer in found.tested)
+
+    def test_unsaid_threads_are_not_taken_for_any_number(self, tmp_path):
+        published = operand.read(self.publish(tmp_path / "published", threads=None), 0)
+        mine = operand.read(write(tmp_path / "mine", machine(2, benches=["latency"])), 1)
+        assert not comparison.compare(published, mine).tested
+
+    def test_what_it_does_not_say_matches_no_two_cells(self, tmp_path):
+        published = operand.read(self.publish(tmp_path / "published"), 0)
+        both = machine(2, benches=["latency"]) + [
+            {**made, "size_bytes": 8 << 20, "cell": made["cell"] + "8"} for made in machine(2, benches=["latency"])]
+        assert not comparison.compare(published, operand.read(write(tmp_path / "mine", both), 1)).tested
+
+    def test_every_reference_machine_can_be_an_operand(self):
+        paths = sorted((HARNESS.parent / "results" / "reference").glob("*.csv"))
+        assert paths
+        for path in paths:
+            found = comparison.compare(*(operand.read(str(path), place) for place in (0, 1)))
+            assert found.answers and {answer.word for answer in found.answers} <= {"unclear", "no change", "not comparable"}
 
 
 class TestBadOperands:

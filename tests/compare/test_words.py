@@ -95,6 +95,11 @@ class TestTheConsole:
         assert "not listed: 23 more cells (--all lists them)" in compare(*runs).stdout
         assert len(re.findall("^unclear .*would be seen$", compare(*runs, "--all").stdout, re.M)) == 63
 
+    def test_many_cells_of_one_run_alone_are_counted(self, tmp_path):
+        runs = write(tmp_path / "a", machine(1, noise=0.001, nodes=(0, 1, 2))), write(tmp_path / "b", machine(2, noise=0.001))
+        assert "not listed: 35 cells only in A, 28 cells without change (--all" in compare(*runs).stdout
+        assert len(re.findall("^only in A ", compare(*runs, "--all").stdout, re.M)) == 35
+
     def test_several_runs_have_a_column_each(self, tmp_path):
         runs = [write(tmp_path / name, machine(seed, noise=0.002, change=change)) for seed, (name, change) in enumerate(
             (("a", None), ("b", None), ("c", slower_latency)))]
