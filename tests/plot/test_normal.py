@@ -200,7 +200,7 @@ def test_memory_without_cpus_is_set_beside_published_cxl_and_not_judged(tmp_path
     run = run_of(tmp_path, [[90, 250]], "Some CPU", memory_only={1})
     found = normal.neighbours(run)
     assert (found.own.cpu_nodes, found.own.memory_only_nodes) == (1, 1)
-    assert [machine.memory_only_nodes for machine in found.published] == [1]
+    assert found.published and all(machine.memory_only_nodes == 1 for machine in found.published)
     assert found.own.figures["memory_only_latency"] == pytest.approx((250.5, 250.5), rel=0.01)
     assert normal.lines(run) == []
 
