@@ -15,7 +15,7 @@ from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 from numa_report.rounds import round_medians, rounds_disagree
 from numa_report.run import Run
-from numa_report.schema import BENCHES, RESOURCES
+from numa_report.schema import RESOURCES
 
 from . import also, axes, collect, conductor, dry_run, environment, identity, locks, options as option_words
 from . import plan, records, scripts, topology, workload
@@ -399,7 +399,7 @@ def finish(folder, options, results):
         return status
     rows = runs.write_summary(folder, samples, reasons, results.jobs)
     checksums.write(folder, DATA)
-    remove_pictures(folder, rows)
+    remove_report(folder)
     judged = Run(folder)
     verdict.save(folder, judged.words)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("failed", "misplaced", "noisy")}
@@ -439,12 +439,11 @@ def report_failures(rows, counts):
         say(f"{name} failed: {reason}")
 
 
-def remove_pictures(folder, rows):
-    """Those of a sweep before it was resumed: they show other data than what is there now."""
-    names = {name for row in rows for name in (row["bench"], f"{row['bench']}-{row['metric']}")} | set(BENCHES)
-    for name in names:
-        for ending in ("png", "svg"):
-            with suppress(OSError):
-                os.unlink(os.path.join(folder, f"{name}.{ending}"))
-    with suppress(OSError):
-        os.unlink(os.path.join(folder, "report.html"))
+def remove_report(folder):
+    """That of a sweep before it was resumed: it shows other data than what is there now. Its pictures are pairs of files."""
+    there = set(os.listdir(folder))
+    drawn = {name[:-4] for name in there if name.endswith(".svg")} & {name[:-4] for name in there if name.endswith(".png")}
+    for name in ["report.html", *(f"{name}.{ending}" for name in drawn for ending in ("png", "svg"))]:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+
