@@ -170,10 +170,10 @@ def interval_words(answer):
 
 def note_words(answer):
     if answer.word == UNCLEAR and answer.visible is not None:
-        return f"±{share_of(answer.visible)} would be seen"
+        return f"{visible_words(answer.visible)} would be seen"
     return answer.reason
 
 
-def share_of(share):
-    """`7.9 %`; a factor where it is over twice as much."""
-    return f"{100 * share:.1f} %" if share < 1 else f"{1 + share:.3g}×"
+def visible_words(share):
+    """`±7.9 %`; a factor where it is over twice as much."""
+    return f"±{100 * share:.1f} %" if share < 1 else f"{1 + share:.3g} times"
