@@ -13,13 +13,13 @@ from numa_report.tables import write_table
 from numa_sweep import environment
 
 from . import likwid_bench, mlc, multichase, numademo
-from .imported import Place
+from .imported import Place, Wrong
 
 FORMATS = {
-    "mlc": (mlc, "Intel Memory Latency Checker, any of its measurements: latency and bandwidth matrices, loaded latencies"),
-    "multichase": (multichase, "multichase: the last line's latency, or with -v every sample's; --cpu-node and --mem-node"),
+    "mlc": (mlc, "Intel Memory Latency Checker: latency and bandwidth matrices, loaded latencies"),
+    "multichase": (multichase, "google/multichase's latencies; with -v each sample's; --cpu-node and --mem-node"),
     "numademo": (numademo, "numactl's numademo: what it measures `running on node N`"),
-    "likwid-bench": (likwid_bench, "likwid-bench, one or several runs; --cpu-node and --mem-node"),
+    "likwid-bench": (likwid_bench, "likwid-bench's bandwidths; --cpu-node and --mem-node"),
 }
 MOST_BYTES = 16 << 20
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -32,10 +32,10 @@ def main(name, paths, out=None, host=None, cpu_node=None, mem_node=None):
     host, cpu_node, mem_node: what the tool itself does not say. Raises ReportError with the line that is wrong.
     """
     if name == "help":
-        print("\n".join(f"{word:13} {words}" for word, (_, words) in FORMATS.items()))
+        print("--import FORMAT, one of:", *(f"  {word:12}  {words}" for word, (_, words) in FORMATS.items()), sep="\n")
         return 0
     if name not in FORMATS:
-        raise UsageError(f"--import: {name!r} is not a format; there are {', '.join(FORMATS)}")
+        raise UsageError(f"--import: no format {ascii(name)}; {', '.join(FORMATS)} are known")
     if len(paths) != 1:
         raise UsageError(f"--import: one file is expected, {len(paths)} are given")
     text = read(paths[0])
@@ -44,13 +44,13 @@ def main(name, paths, out=None, host=None, cpu_node=None, mem_node=None):
     write(folder, name, paths[0], host or "", found)
     print(f"{counted(len(found.samples) + len(found.loaded), 'figure')} of {found.tool}: {folder}; "
           f"draw them with harness/plot.py, compare them with harness/plot.py --compare")
-    for line in found.left_out:
-        print(f"plot.py: left out: {line}", file=sys.stderr)
+    for line in found.notes:
+        print(f"plot.py: {line}", file=sys.stderr)
     return 0
 
 
 def read(path):
-    """The file's text without a terminal's colours, its lines ended alike."""
+    """The file's text without a terminal's colours, its lines ended alike. Raises ReportError."""
     with open(path, "rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -58,10 +58,13 @@ def read(path):
     if b"\0" in data:
         raise ReportError(f"{path}: a zero byte: not a text file in UTF-8")
     try:
-        return ESCAPE.sub("", data.decode("utf-8-sig")).replace("\r\n", "\n")
+        text = ESCAPE.sub("", data.decode("utf-8-sig")).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ReportError(f"{path}:{line}: byte 0x{data[error.start]:02x} is not UTF-8") from None
+        raise Wrong(path, line, f"byte 0x{data[error.start]:02x} is not UTF-8") from None
+    if not text.endswith("\n"):  # its last figure may have had more digits
+        raise Wrong(path, text.count("\n") + 1, "no line end: the file looks cut; end the line if it is whole")
+    return text
 
 
 def new_folder(out, host):
@@ -82,7 +85,8 @@ def write(folder, name, path, host, found):
     os.makedirs(folder, exist_ok=True)
     try:
         described = {"schema": environment.SCHEMA, "host": host or None,
-                     "imported_from": {"tool": found.tool, "file": os.path.basename(path), "options": found.options}}
+                     "imported_from": {"tool": found.tool, "file": os.path.basename(path), "options": found.options,
+                                       "whole_machine": found.whole_machine}}
         environment.save(folder, described)
         shutil.copyfile(path, os.path.join(folder, ORIGINAL))
         run = os.path.basename(os.path.abspath(folder))

@@ -5,41 +5,42 @@ It names hardware threads, not nodes.
 
 import re
 
-from .imported import Found, Wrong, bandwidth, figure, need_place, numbered
+from .imported import Found, Wrong, bandwidth, figure, in_rounds, need_place, shown
 
-FIELD = re.compile(r"(Test|MByte/s|Size \(Byte\)|Using ([0-9]+) threads)(?::\s*(\S.*))?")
+FIELD = re.compile(r"(Test|MByte/s|Size \(Byte\)):\s*(.*)")
+THREADS = re.compile(r"Using ([0-9]{1,6}) threads")
+TEST = re.compile(r"[A-Za-z0-9_]{1,40}")
 
 
 def parse(path, lines, place):
+    """The Found of a file. Raises Wrong at a line that is not as likwid-bench writes it, UsageError without a place."""
     need_place(place, "likwid-bench")
-    samples, rounds = [], {}
-    test, threads, size_bytes, begun = None, None, None, 0
-    for number, line in enumerate(lines, start=1):
-        found = FIELD.fullmatch(line.strip())
-        if found is None:
-            if line.startswith("MByte/s"):
-                raise Wrong(path, number, "MByte/s: and a figure are expected")
+    runs, test, begun, conditions = [], None, 0, {}
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        field, threads = FIELD.fullmatch(line), THREADS.fullmatch(line)
+        if threads:
+            conditions["threads"] = int(threads[1])
+        if not field:
             continue
-        name, value = found[1], (found[3] or "").strip()
+        name, value = field.groups()
         if name == "Test":
-            if test is not None:
-                raise Wrong(path, begun, f"the run of {test} ends without its MByte/s")
-            test, threads, size_bytes, begun = value[:40], None, None, number
-        elif found[2]:
-            threads = int(found[2])
-        elif name == "Size (Byte)":
-            size_bytes = int(figure(path, number, value))
+            refuse_unended(path, begun, test)
+            if not TEST.fullmatch(value):
+                raise Wrong(path, number, f"{shown(value)} is not the name of a test")
+            test, begun, conditions = value, number, {}
         elif test is None:
-            raise Wrong(path, number, "MByte/s without a line `Test: NAME` before it")
-        else:
-            key = test, threads, size_bytes
-            rounds[key] = rounds.get(key, 0) + 1
-            conditions = [] if threads in (None, 1) else [f"t{threads}"]
-            samples.append(bandwidth(test, place.cpu_node, place.mem_node, figure(path, number, value), round=rounds[key],
-                                     threads=threads, size_bytes=size_bytes, conditions=[*conditions, str(size_bytes or "")]))
+            raise Wrong(path, number, f"{name} without a line `Test: NAME` before it")
+        elif name == "MByte/s":
+            runs.append([bandwidth(test, place.cpu_node, place.mem_node, figure(path, number, value), **conditions)])
             test = None
+        else:
+            conditions["size_bytes"] = int(figure(path, number, value))
+    refuse_unended(path, begun, test)
+    if not runs:
+        raise Wrong(path, 1, "no MByte/s of likwid-bench in it")
+    return Found("likwid-bench", "", in_rounds(runs))
+
+
+def refuse_unended(path, begun, test):
     if test is not None:
         raise Wrong(path, begun, f"the run of {test} ends without its MByte/s")
-    if not samples:
-        raise Wrong(path, 1, "no MByte/s of likwid-bench in it")
-    return Found("likwid-bench", "", numbered(samples), [], [])

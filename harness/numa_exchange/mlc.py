@@ -1,127 +1,183 @@
 """Intel Memory Latency Checker 3.x: its latency and bandwidth matrices and its curve of latency under load.
 
 What it prints says its units: latency in ns, bandwidth in MB/s of 1,000,000 bytes. Which CPU of a node measured it does
-not say. A file may hold several runs one after the other: each is a round. The matrices' cells are bound to their nodes;
-the loaded curve is of the whole system, every CPU with memory of its own node.
+not say. A file may hold several runs one after the other: they are rounds, if their options are the same. The matrices'
+cells are bound to their nodes; the loaded curve is of the whole machine, every CPU with memory of its own node.
 """
 
 import re
 
-from .imported import Found, Wrong, bandwidth, figure, gb_s, latency, node, numbered
+from .imported import Found, Wrong, bandwidth, figure, gb_s, in_rounds, latency, need_place, node
 
-VERSION = re.compile(r"Intel\(R\) Memory Latency Checker - (v[0-9A-Za-z.]{1,12})")
+VERSION = re.compile(r"Intel\(R\) Memory Latency Checker - (v[0-9A-Za-z.]{1,12})$")
 COMMAND_LINE = re.compile(r"Command line parameters: *(.*)")
-IDLE = re.compile(r"Measuring idle latencies( for (random|sequential) access)? ?\(in ns\)")
+BUFFER = re.compile(r"Using buffer size of ([0-9]{1,9}(?:\.[0-9]+)?)MiB$")  # earlier versions say MB, of 2^20 or 10^6
+IDLE = re.compile(r"Measuring idle latencies(?: for (random|sequential) access)? ?\(in ns\)")
+IDLE_OF_ONE = re.compile(r"Each iteration took .* clocks *\(\s*(\S+)\s*ns\s*\)$")
 BETWEEN = "Measuring Memory Bandwidths between nodes"
 LOADED = "Measuring Loaded Latencies"
-LEFT_OUT = (("Measuring Peak", "peak bandwidths: of the whole system, no cell's"),
-            ("Measuring Maximum", "maximum bandwidths: of the whole system, no cell's"),
-            ("Measuring cache-to-cache", "cache-to-cache latencies: by node, and core2core's are by CPU"))
-HEADER = re.compile(r"(?:Numa node|Socket)((?:\s+[0-9]+)+)\s*")
-TRAFFIC = {"Using Read-only traffic type": "read"}
-POINT = re.compile(r"\s*([0-9]{5})\s+(\S+)\s+(\S+)\s*")
+CACHES = "Measuring cache-to-cache"
+OF_CACHES = re.compile(r"(Local Socket \S+ HITM? +latency)\s+(\S+)")
+WHOLE = re.compile(r"Measuring (Peak|Maximum)\b.*Bandwidths")
+OF_WHOLE = re.compile(r"(ALL Reads|[0-9]+:[0-9]+ Reads-Writes|Stream-triad like)\s*:\s*(\S+)")
+TRAFFIC = re.compile(r"Using (.{1,40}) traffic type")
+HEADER = re.compile(r"(?:Numa node|Socket)((?:\s+[0-9]+)+)")
 RULE = re.compile(r"=+")
+POINT = re.compile(r"([0-9]{5,9})\s+(\S+)\s+(\S+)")
+READ_ONLY = "Read-only"
 
 
 def parse(path, lines, place):
-    """Raises Wrong at the first line of a table that is not as MLC writes it."""
-    reader = Reader(path, lines)
+    """The Found of a file. Raises Wrong at the first line of a table that is not as MLC writes it."""
+    reader = Reader(path, [line.strip() for line in lines], place)
     while reader.at < len(lines):
         reader.section()
-    if not reader.samples and not reader.loaded:
+    if not reader.tables and not reader.points:
         raise Wrong(path, 1, "no latency or bandwidth matrix of Intel MLC in it")
-    return Found(f"Intel MLC {reader.version or 'of an unknown version'}", reader.options, numbered(reader.samples),
-                 reader.loaded, list(dict.fromkeys(reader.left_out)))
+    notes = [*reader.notes]
+    if reader.whole_machine:
+        notes.append("peak bandwidths and cache-to-cache latencies of the whole machine are no cell's: "
+                     "environment.json has them")
+    return Found(f"Intel MLC {reader.version or 'of an unknown version'}", reader.options, in_rounds(reader.tables),
+                 sorted(reader.points, key=lambda row: (-int(row["variant"].split()[1]), row["round"])),
+                 reader.whole_machine, list(dict.fromkeys(notes)))
 
 
 class Reader:
-    def __init__(self, path, lines):
-        self.path, self.lines, self.at = path, lines, 0
-        self.version, self.options = None, ""
-        self.samples, self.loaded, self.left_out = [], [], []
-        self.seen = {}  # kind of table: how many there were
+    """What was read up to the line `at`."""
+
+    def __init__(self, path, lines, place):
+        self.path, self.lines, self.place, self.at = path, lines, place, 0
+        self.version, self.options, self.size_bytes = None, "", None
+        self.whole = "peak"  # which kind of the whole machine's bandwidths comes
+        self.tables, self.points, self.whole_machine, self.notes = [], [], {}, []
+        self.options_of = {}  # {kind of table: the options of the run that it was in}
 
     def section(self):
-        line = self.lines[self.at].strip()
+        line = self.lines[self.at]
         self.at += 1
-        idle = IDLE.match(line)
-        if VERSION.search(line):
-            self.version = VERSION.search(line)[1]
-        elif COMMAND_LINE.match(line):
-            self.options = COMMAND_LINE.match(line)[1].strip()
+        version, command, size, idle, of_one, whole, of_whole, of_caches = (
+            pattern.match(line) for pattern in (VERSION, COMMAND_LINE, BUFFER, IDLE, IDLE_OF_ONE, WHOLE, OF_WHOLE,
+                                                OF_CACHES))
+        if version:
+            self.begin(version[1])
+        elif command:
+            self.options = command[1].strip()
+        elif size:
+            self.size_bytes = round(float(size[1]) * (1 << 20))
         elif idle:
             # It says so where the order is not its default, which was another in another version.
-            self.matrix("idle", lambda row, column, value, round: latency(idle[2] or "unstated", row, column, value,
-                                                                        round=round))
+            self.idle_matrix(idle[1] or "unstated")
+        elif of_one:
+            self.idle_of_one(of_one[1])
         elif line.startswith(BETWEEN):
-            variant = self.traffic()
-            self.matrix("between", lambda row, column, value, round: bandwidth(variant, row, column, value, round=round))
+            self.bandwidth_matrix()
         elif line.startswith(LOADED):
             self.curve()
-        else:
-            self.left_out += [words for beginning, words in LEFT_OUT if line.startswith(beginning)]
+        elif whole:
+            self.whole = "peak" if whole[1] == "Peak" else "maximum"
+        elif of_whole:
+            self.of_whole_machine(f"{self.whole} bandwidth of {of_whole[1]} in GB/s", of_whole[2], gb_s)
+        elif of_caches:
+            self.of_whole_machine(f"{' '.join(of_caches[1].split())} in ns", of_caches[2])
+        elif line.startswith(CACHES):
+            self.notes.append("left out: cache-to-cache latencies between nodes; bench/core2core's are between CPUs")
 
-    def round_of(self, kind):
-        self.seen[kind] = self.seen.get(kind, 0) + 1
-        return self.seen[kind]
+    def begin(self, version):
+        if self.version not in (None, version):
+            raise Wrong(self.path, self.at, f"MLC {version}, but {self.version} above: import them one by one")
+        self.version, self.options, self.size_bytes = version, "", None
 
-    def traffic(self):
-        """What the lines before the table say of its reads and writes."""
-        for line in self.lines[self.at:self.at + 6]:
-            if line.startswith("Using ") and "traffic type" in line:
-                return TRAFFIC.get(line.strip(), line.strip()[len("Using "):-len(" traffic type")][:40])
-            if HEADER.fullmatch(line):
-                break
-        return "read"  # its documented default
+    def figure(self, word):
+        return figure(self.path, self.at, word)
 
-    def matrix(self, kind, of_cell):
-        round_number = self.round_of(kind)
-        while self.at < len(self.lines) and not HEADER.fullmatch(self.lines[self.at]):
-            if self.at - 12 > len(self.lines) or self.lines[self.at].startswith("Measuring"):
-                break
-            self.at += 1
-        if self.at >= len(self.lines) or not HEADER.fullmatch(self.lines[self.at]):
-            raise Wrong(self.path, min(self.at + 1, len(self.lines)), "the columns' line is expected: Numa node 0 1 ...")
-        columns = [node(self.path, self.at + 1, word) for word in HEADER.fullmatch(self.lines[self.at])[1].split()]
-        self.at += 1
-        rows = set()
-        while self.at < len(self.lines) and re.match(r"\s*[0-9]+\s", self.lines[self.at]):
-            number, words = self.at + 1, self.lines[self.at].split()
-            row = node(self.path, number, words[0])
-            if len(words) != len(columns) + 1 or row in rows:
-                what = "comes twice" if row in rows else f"has {len(words) - 1} figures under {len(columns)} columns"
-                raise Wrong(self.path, number, f"the row of node {row} {what}")
-            rows.add(row)
-            # A node without memory, or CPUs that cannot reach it, are a dash.
-            self.samples += [of_cell(row, column, figure(self.path, number, word), round_number)
-                             for column, word in zip(columns, words[1:]) if word != "-"]
-            self.at += 1
-        if not rows:
-            raise Wrong(self.path, min(self.at + 1, len(self.lines)), "a row is expected: a node and a figure for each column")
+    def of_whole_machine(self, what, word, of_figure=float):
+        if word != "-":
+            self.whole_machine.setdefault(what, []).append(of_figure(self.figure(word)))
 
-    def curve(self):
-        self.round_of("loaded")
-        while self.at < len(self.lines) and not RULE.fullmatch(self.lines[self.at].strip()):
+    def refuse_other_options(self, kind):
+        """Two tables of a kind are rounds only where they were measured alike."""
+        options = sorted(word for word in self.options.split() if not word.startswith("--"))  # those say which tables
+        earlier = self.options_of.setdefault(kind, options)
+        if earlier != options:
+            raise Wrong(self.path, self.at, f"of other options ({' '.join(options) or 'none'}) than an earlier table of "
+                        f"its kind ({' '.join(earlier) or 'none'}): import them one by one")
+
+    def idle_matrix(self, order):
+        self.refuse_other_options(("idle", order, self.size_bytes))
+        self.matrix(lambda row, column, value: latency(order, row, column, value, threads=1,
+                                                       size_bytes=self.size_bytes))
+
+    def idle_of_one(self, word):
+        need_place(self.place, "Intel MLC's --idle_latency")
+        order = "random" if "-r" in self.options.split() else "unstated"
+        self.refuse_other_options(("one", order, self.size_bytes))
+        self.tables.append([latency(order, self.place.cpu_node, self.place.mem_node, self.figure(word), threads=1,
+                                    size_bytes=self.size_bytes)])
+
+    def bandwidth_matrix(self):
+        self.find(lambda line: TRAFFIC.match(line) or HEADER.fullmatch(line), "the kind of traffic")
+        traffic = TRAFFIC.match(self.lines[self.at])
+        kind = traffic[1] if traffic else READ_ONLY  # its documented default
+        self.refuse_other_options(("between", kind))
+        self.matrix(lambda row, column, value: bandwidth("read" if kind == READ_ONLY else kind, row, column, value))
+
+    def find(self, is_wanted, what):
+        """Goes on to the line that is wanted. Raises Wrong where another table begins before it, or the file ends."""
+        while self.at < len(self.lines) and not is_wanted(self.lines[self.at]):
             if self.lines[self.at].startswith("Measuring"):
                 break
             self.at += 1
-        if self.at >= len(self.lines) or not RULE.fullmatch(self.lines[self.at].strip()):
-            raise Wrong(self.path, min(self.at + 1, len(self.lines)), "the rule under Inject Latency Bandwidth is expected")
-        self.at += 1
-        points = []
-        while self.at < len(self.lines) and re.match(r"\s*[0-9]", self.lines[self.at]):
-            found = POINT.fullmatch(self.lines[self.at])
-            if found is None:
-                raise Wrong(self.path, self.at + 1, "a delay of 5 digits, a latency and a bandwidth are expected")
-            points.append((found[1], figure(self.path, self.at + 1, found[2]), figure(self.path, self.at + 1, found[3])))
+        if self.at == len(self.lines) or not is_wanted(self.lines[self.at]):
+            raise Wrong(self.path, min(self.at + 1, len(self.lines)), f"{what} is expected")
+
+    def rows(self, what):
+        """Each line of a table from here on, behind which `at` is then. Raises Wrong where there is none."""
+        first = self.at
+        while self.at < len(self.lines) and re.match(r"[0-9-]", self.lines[self.at]):
             self.at += 1
-        if not points:
-            raise Wrong(self.path, min(self.at + 1, len(self.lines)), "a line of the curve is expected")
-        if self.seen["loaded"] > 1:
-            self.left_out.append("loaded latencies of all runs but the first")
-            return
-        by_rising_load = sorted(points, key=lambda point: point[0], reverse=True)
-        for place, (delay, latency_ns, mb_s) in enumerate(by_rising_load, start=1):
-            for metric, unit, value in (("loaded_latency", "ns", latency_ns), ("bandwidth", "GB/s", gb_s(mb_s))):
-                self.loaded.append({"bench": "loaded", "metric": metric, "unit": unit, "variant": f"delay {delay}",
-                                    "value": value, "allocator": "", "policy": "local", "pages": "", "status": "ok", "sample": place})
+            yield self.lines[self.at - 1]
+        if self.at == first:
+            raise Wrong(self.path, min(self.at + 1, len(self.lines)), f"{what} is expected")
+        if self.at < len(self.lines) and re.match(r"\S+(?:\s+[0-9]+\.[0-9]+)+$", self.lines[self.at]):
+            raise Wrong(self.path, self.at + 1, f"{what} is expected")
+
+    def matrix(self, of_cell):
+        self.find(HEADER.fullmatch, "the columns' line: Numa node 0 1 ...")
+        self.at += 1
+        columns = [node(self.path, self.at, word) for word in HEADER.fullmatch(self.lines[self.at - 1])[1].split()]
+        if len(set(columns)) < len(columns):
+            raise Wrong(self.path, self.at, "a node comes twice")
+        cells, seen = [], set()
+        for line in self.rows("a row: a node and a figure for each column"):
+            words = line.split()
+            row = node(self.path, self.at, words[0])
+            if row in seen:
+                raise Wrong(self.path, self.at, f"the row of node {row} comes twice")
+            if len(words) != len(columns) + 1:
+                raise Wrong(self.path, self.at, f"{len(words) - 1} figures under {len(columns)} columns")
+            seen.add(row)
+            # A node without memory, or that the CPUs cannot reach, is a dash.
+            cells += [of_cell(row, column, self.figure(word))
+                      for column, word in zip(columns, words[1:]) if word != "-"]
+        self.tables.append(cells)
+        self.notes += [f"node {column} has no row: it has no CPUs, or the file was cut" for column in columns
+                       if column not in seen]
+
+    def curve(self):
+        self.find(RULE.fullmatch, "the rule under Inject Latency Bandwidth")
+        self.at += 1
+        self.refuse_other_options("loaded")
+        round_number = 1 + max((row["round"] for row in self.points), default=0)
+        what = "a line of the curve: a delay of 5 digits, a latency and a bandwidth"
+        points = {}
+        for line in self.rows(what):
+            found = POINT.fullmatch(line)
+            if found is None or found[1] in points:
+                raise Wrong(self.path, self.at, "the delay comes twice" if found else f"{what} is expected")
+            points[found[1]] = self.figure(found[2]), gb_s(self.figure(found[3]))
+        for place, (delay, (latency_ns, bandwidth_gbs)) in enumerate(points.items(), start=1):
+            for metric, unit, value in (("loaded_latency", "ns", latency_ns), ("bandwidth", "GB/s", bandwidth_gbs)):
+                self.points.append({"bench": "loaded", "metric": metric, "unit": unit, "variant": f"delay {delay}",
+                                    "value": value, "allocator": "", "policy": "local", "pages": "", "status": "ok",
+                                    "round": round_number, "sample": place})

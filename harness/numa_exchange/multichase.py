@@ -1,58 +1,60 @@
-"""google/multichase's latency: the last line is the best of its samples, in ns; with -v each sample is printed before it.
+"""google/multichase's latency: the last line is the best of its samples, in ns; with -v each is printed before it.
 
-It says neither the node that it ran on nor that of its memory. The samples count where they are printed; the best alone
-otherwise.
+It says neither the node that it ran on nor that of its memory. Where the samples are printed they count, and the best
+alone otherwise. Several runs in a file are rounds. Its chase `simple` goes through memory in random order, as
+bench/latency's random does (-o, which it does not print, makes that rising).
 """
 
 import re
 
-from .imported import Found, Wrong, figure, latency, need_place, numbered
+from .imported import Found, Wrong, figure, in_rounds, latency, need_place, shown
 
-SETTING = re.compile(r"(nr_threads|page_size|total_memory|stride|tlb_locality|chase) = (.+)")
+SETTING = re.compile(r"(nr_threads|total_memory|chase) = (.+)")
 SAMPLES = "samples (one column per thread, one row per sample):"
-AVERAGE = re.compile(r"avg=(\S+)")
+AVERAGE = re.compile(r"avg=(\S+)$")
+TIMESTAMP = re.compile(r"[0-9]{9,11}\.[0-9]{6}\s+(?=\S)")  # of -y
+OTHER = re.compile(r"[a-z_]+ = .*|.*[$#]|[^0-9.+-].*\s.*")  # other settings, prompts, words
 
 
 def parse(path, lines, place):
+    """The Found of a file. Raises Wrong at a line that is not as multichase writes it, UsageError without a place."""
     need_place(place, "multichase")
-    samples, settings, round_number = [], {}, 0
-    at = 0
-    while at < len(lines):
-        line = lines[at].strip()
-        setting = SETTING.match(line)
+    runs, conditions, samples = [], {"variant": "random"}, None  # samples: of this run so far, None where not printed
+    for number, line in enumerate(lines, start=1):
+        line = TIMESTAMP.sub("", line.strip(), count=1)
+        setting, average = SETTING.fullmatch(line), AVERAGE.search(line)
         if setting:
-            settings[setting[1]] = setting[2].strip()
+            refuse_unended(path, number, samples)
+            conditions.update(condition(path, number, *setting.groups()))
         elif line == SAMPLES:
-            values, at = sample_values(path, lines, at + 1)
-            if len(values) < 2:
-                raise Wrong(path, min(at + 1, len(lines)), "samples and then their best are expected")
-            round_number += 1
-            samples += [row(settings, place, value, round_number) for value in values[:-1]]
-            settings, at = {}, at - 1
-        elif line and not re.match(r"[a-z_]+ = |#|\$", line):
-            round_number += 1
-            samples.append(row(settings, place, figure(path, at + 1, line), round_number))
-        at += 1
-    if not samples:
+            refuse_unended(path, number, samples)
+            samples = []
+        elif average and samples is not None:
+            samples.append(figure(path, number, average[1]))
+        elif line and (samples is not None or not OTHER.fullmatch(line)):
+            best = figure(path, number, line)
+            if samples == []:
+                raise Wrong(path, number, "a line of a sample is expected before their best: NS avg=NS")
+            variant = conditions.pop("variant")
+            runs.append([latency(variant, place.cpu_node, place.mem_node, value, **conditions)
+                         for value in samples or [best]])
+            conditions, samples = {"variant": "random"}, None
+    refuse_unended(path, len(lines), samples)
+    if not runs:
         raise Wrong(path, 1, "no latency of multichase in it")
-    return Found("multichase", "", numbered(samples), [], [])
+    return Found("multichase", "", in_rounds(runs))
 
 
-def sample_values(path, lines, at):
-    """(the average over the threads of each sample, then the best; the line behind them)"""
-    values = []
-    while at < len(lines) and lines[at].strip() and not SETTING.match(lines[at].strip()):
-        line = lines[at].strip()
-        average = AVERAGE.search(line)
-        values.append(figure(path, at + 1, average[1] if average else line))
-        at += 1
-        if not average:
-            break
-    return values, at
+def condition(path, number, name, value):
+    """What a line `name = value` says of the cell."""
+    if name == "chase":
+        return {"variant": "random" if value == "simple" else value[:40]}
+    count = re.match(r"[0-9]{1,18}(?![0-9])", value)
+    if not count:
+        raise Wrong(path, number, f"{shown(value)} is not a number: {name} = N is expected")
+    return {"threads" if name == "nr_threads" else "size_bytes": int(count[0])}
 
 
-def row(settings, place, value, round_number):
-    threads, size = settings.get("nr_threads", ""), re.match(r"([0-9]+) ", settings.get("total_memory", ""))
-    variant = settings.get("chase", "simple")
-    return latency("random" if variant == "simple" else variant[:40], place.cpu_node, place.mem_node, value, round=round_number,
-                   threads=int(threads) if threads.isdecimal() else None, size_bytes=int(size[1]) if size else None)
+def refuse_unended(path, number, samples):
+    if samples is not None:
+        raise Wrong(path, number, "the best of the samples is expected, in ns: multichase prints it last")

@@ -7,18 +7,19 @@ that it does not name, or of memory whose node it does not.
 
 import re
 
-from .imported import Found, Wrong, bandwidth, figure, node, numbered
+from numa_report.layout import counted
+
+from .imported import Found, Wrong, bandwidth, figure, in_rounds, node
 
 RUNNING = re.compile(r"running on node ([0-9]+), preferred node -?[0-9]+")
 TEST = re.compile(r"(?P<what>.+?) (?P<test>memset|memcpy|forward|backward|ptrchase|random2|random|stream) *"
                   r"Avg (?P<avg>\S+) MB/s Max (?P<max>\S+) MB/s Min (?P<min>\S+) MB/s")
 ON_NODE = re.compile(r"alloc on node ([0-9]+)")
-NODES = re.compile(r"[0-9]+ nodes available")
 
 
 def parse(path, lines, place):
-    samples, rounds, left_out = [], {}, 0
-    cpu_node = None
+    """The Found of a file. Raises Wrong at a line that is not as numademo writes it."""
+    runs, left_out, cpu_node = [], 0, None
     for number, line in enumerate(lines, start=1):
         running, test = RUNNING.fullmatch(line.strip()), TEST.fullmatch(line.strip())
         if running:
@@ -33,12 +34,10 @@ def parse(path, lines, place):
                 left_out += 1
                 continue
             mem_node = node(path, number, on_node[1]) if on_node else cpu_node
-            key = cpu_node, mem_node, test["test"]
-            rounds[key] = rounds.get(key, 0) + 1
-            samples.append(bandwidth(test["test"], cpu_node, mem_node, value, round=rounds[key], threads=1))
+            runs.append([bandwidth(test["test"], cpu_node, mem_node, value, threads=1)])
         elif " Avg " in line or line.strip().startswith("running on"):
             raise Wrong(path, number, "not a line of numademo: NAME TEST Avg X MB/s Max X MB/s Min X MB/s is expected")
-    if not samples:
+    if not runs:
         raise Wrong(path, 1, "no figure of numademo that is `running on node N` with memory of a named node")
-    words = [f"{left_out} figures of numademo that are 0.00, or whose CPU or memory node it does not name"] if left_out else []
-    return Found("numademo", "", numbered(samples), [], words)
+    notes = [f"left out: {counted(left_out, 'figure')}: 0.00, or of a CPU or memory whose node numademo does not name"]
+    return Found("numademo", "", in_rounds(runs), notes=notes if left_out else ())

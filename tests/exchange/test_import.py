@@ -1,26 +1,23 @@
 """What other tools printed becomes a run with their figures and nothing else; what is damaged is one line.
 
-inputs/mlc_*.txt have the tables, with the lines that head them, that Intel MLC printed on a dual Cascade Lake and a dual
-Broadwell in Cluster-on-Die mode; the figures are published in github.com/gjbex/Code-optimization,
+inputs/mlc_*.txt have the tables, with the lines that head them, that Intel MLC printed on a dual Cascade Lake and a
+dual Broadwell in Cluster-on-Die mode; the figures are published in github.com/gjbex/Code-optimization,
 info/cascadelake_mlc.txt and info/broadwell_mlc.txt. The others are this project's own
 runs: multichase (commit a1ffd89) and likwid-bench 5.2.2 on a host, numademo 2.0.16 in the lab's two-node machine.
 """
 
 import json
 import random
-import shutil
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from exported_runs import plot
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "harness"))
-
-from numa_exchange import importing  # noqa: E402
-from numa_report.errors import UsageError, run_main  # noqa: E402
-from numa_report.run import Run  # noqa: E402
+from numa_exchange import importing
+from numa_exchange.importing import FORMATS, Place
+from numa_report.errors import ReportError, UsageError, run_main
+from numa_report.run import Run
 
 INPUTS = Path(__file__).parent / "inputs"
 OF = {"mlc_v3.11a.txt": "mlc", "mlc_v3.1a.txt": "mlc", "numademo.txt": "numademo", "likwid.txt": "likwid-bench",
@@ -35,7 +32,8 @@ def imported(tmp_path, file, **options):
 
 
 def cells(run, bench):
-    return {(row["variant"], row["cpu_node"], row["mem_node"]): row["median"] for row in run.rows if row["bench"] == bench}
+    return {(row["variant"], row["cpu_node"], row["mem_node"]): row["median"]
+            for row in run.rows if row["bench"] == bench}
 
 
 def test_mlc_matrices_are_cells_in_our_units(tmp_path):
@@ -70,6 +68,74 @@ def test_several_runs_in_a_file_are_rounds(tmp_path):
     run = imported(tmp_path, path)
     assert cells(run, "latency")["random", 0, 0] == 88.6
     assert {row["rounds"] for row in run.rows} == {2}
+
+
+def test_mlc_of_another_version_or_with_other_options_is_no_round(tmp_path, capsys):
+    text = (INPUTS / "mlc_v3.11a.txt").read_text()
+    assert refused(tmp_path, capsys, text + text.replace("v3.11a", "v3.10")).endswith(
+        ": MLC v3.10, but v3.11a above: import them one by one\n")
+    more = text.replace("v3.11a", "v3.11a\nCommand line parameters: --latency_matrix -l128")
+    assert "of other options (-l128) than an earlier table of its kind (none)" in refused(tmp_path, capsys, text + more)
+
+
+def test_mlc_figures_of_the_whole_machine_are_kept_beside_the_cells(tmp_path, capsys):
+    kept = imported(tmp_path, "mlc_v3.11a.txt").environment["imported_from"]["whole_machine"]
+    assert kept["peak bandwidth of ALL Reads in GB/s"] == [225.6868]
+    assert "no cell's" in capsys.readouterr().err
+
+
+def test_mlc_memory_without_cpus_is_a_column_and_its_missing_row_is_said(tmp_path, capsys):
+    """Figures: github.com/cxl-reskit/cxl-reskit, doc/tools.md, of MLC 3.9."""
+    path = tmp_path / "mlc_v3.11a.txt"
+    path.write_text("""\
+[root@db1 ~]# ./mlc --latency_matrix
+Intel(R) Memory Latency Checker - v3.9
+Command line parameters: --latency_matrix
+
+Using buffer size of 2000.000MiB
+Measuring idle latencies (in ns)...
+                Numa node
+Numa node            0       1
+       0          84.5   564.5
+[root@db1 ~]#
+""")
+    run = imported(tmp_path, path)
+    assert cells(run, "latency") == {("unstated", 0, 0): 84.5, ("unstated", 0, 1): 564.5}
+    assert {(row["size_bytes"], row["threads"]) for row in run.rows} == {(2000 << 20, 1)}
+    assert [row["penalty"] for row in run.rows] == [1.0, pytest.approx(6.68047)]
+    assert "node 1 has no row: it has no CPUs, or the file was cut" in capsys.readouterr().err
+
+
+def test_mlc_latencies_of_one_place_are_by_buffer_size(tmp_path):
+    path = tmp_path / "mlc_v3.11a.txt"
+    path.write_text("".join(f"""\
+Intel(R) Memory Latency Checker - v3.11b
+Command line parameters: --idle_latency -b{kib}
+
+Using buffer size of {kib / 1024:.3f}MiB
+Each iteration took 30.9 base frequency clocks (\t{value}\tns)
+""" for kib, value in ((1024, 7.4), (98304, 13.1), (1024, 7.6))))
+    run = imported(tmp_path, path, cpu_node=1, mem_node=0)
+    assert {(row["size_bytes"], row["median"], row["rounds"]) for row in run.rows} == {
+        (1 << 20, 7.5, 2), (96 << 20, 13.1, 1)}
+    assert {(row["cpu_node"], row["mem_node"]) for row in run.rows} == {(1, 0)}
+
+
+def test_multichase_with_more_words_and_times_of_day(tmp_path):
+    path = tmp_path / "multichase_v.txt"
+    text = (INPUTS / path.name).read_text().replace("samples (", "generating permutation of 131072 elements\nsamples (")
+    path.write_text("user@db1:~$ multichase -vv -y\n" + "".join(
+        f"1795416626.{819945 + number} {line}" for number, line in enumerate(text.splitlines(True))))
+    (row,) = imported(tmp_path, path).rows
+    assert row["samples"] == 3 and row["median"] == 2254.2
+
+
+def test_runs_of_other_sizes_are_other_cells(tmp_path):
+    path = tmp_path / "multichase_v.txt"
+    text = (INPUTS / path.name).read_text()
+    path.write_text(text + text.replace("67108864", "33554432") + text.replace("67108864", "33554432"))
+    rows = imported(tmp_path, path).rows
+    assert {(row["size_bytes"], row["rounds"]) for row in rows} == {(64 << 20, 1), (32 << 20, 2)}
 
 
 @pytest.mark.parametrize("change", [
@@ -117,14 +183,23 @@ def test_where_a_tool_ran_is_asked_for_and_not_guessed(tmp_path, file):
     assert not (tmp_path / "out").exists()
 
 
+def refused(tmp_path, capsys, text, format="mlc"):
+    """The one line that is said in place of a run."""
+    path = tmp_path / "input.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    status = run_main("plot.py", lambda: importing.main(format, [str(path)], str(tmp_path / "out"), None, 0, 0))
+    error = capsys.readouterr().err
+    assert status == 1 and len(error.splitlines()) == 1 and error.startswith(f"plot.py: {path}:") and len(error) < 400
+    assert not (tmp_path / "out").exists()
+    return error
+
+
 def test_the_original_is_kept_and_drawn(tmp_path):
     """Through the real program, once, to its page."""
-    done = subprocess.run([sys.executable, ROOT / "harness" / "plot.py", "--import", "mlc", INPUTS / "mlc_v3.11a.txt", "--out",
-                           tmp_path / "run"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "46 figures of Intel MLC v3.11a" in done.stdout and "left out: peak" in done.stderr
+    done = plot("--import", "mlc", INPUTS / "mlc_v3.11a.txt", "--out", tmp_path / "run")
+    assert done.returncode == 0 and "46 figures of Intel MLC v3.11a" in done.stdout and "no cell's" in done.stderr
     assert (tmp_path / "run" / "original.txt").read_bytes() == (INPUTS / "mlc_v3.11a.txt").read_bytes()
-    done = subprocess.run([sys.executable, ROOT / "harness" / "plot.py", tmp_path / "run"], capture_output=True, text=True,
-                          check=False)
+    done = plot(tmp_path / "run")
     assert done.returncode == 0 and done.stdout.startswith("penalty: ") and (tmp_path / "run" / "loaded.png").exists()
     assert "140" in (tmp_path / "run" / "report.html").read_text()
 
@@ -138,8 +213,8 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
 
 def test_an_unknown_format_names_those_there_are(capsys):
     assert run_main("plot.py", lambda: importing.main("lmbench", ["x"])) == 2
-    assert capsys.readouterr().err == ("plot.py: --import: 'lmbench' is not a format; there are mlc, multichase, numademo, "
-                                       "likwid-bench\n")
+    assert capsys.readouterr().err == \
+        "plot.py: --import: no format 'lmbench'; mlc, multichase, numademo, likwid-bench are known\n"
 
 
 def test_a_disk_that_is_full_leaves_no_part(tmp_path, monkeypatch):
@@ -176,17 +251,34 @@ def test_damaged_output_is_one_line_and_leaves_no_folder(tmp_path, capsys, file,
     own = FIGURE[file] or (text.split("MByte/s:")[1].split()[0] if file == "likwid.txt" else text.split()[0])
     if name == "cut in a table" and file != "mlc_v3.11a.txt":
         text = (INPUTS / "mlc_v3.11a.txt").read_text()  # which is another tool's
-    mutated = MUTATIONS[name](text, lambda _: own)
-    path = tmp_path / "input.txt"
-    path.write_bytes(mutated if isinstance(mutated, bytes) else mutated.encode())
-    status = run_main("plot.py", lambda: importing.main(OF[file], [str(path)], str(tmp_path / "out"), None, 0, 0))
-    error = capsys.readouterr().err
-    assert status == 1 and len(error.splitlines()) == 1 and error.startswith(f"plot.py: {path}:") and len(error) < 400
-    assert not (tmp_path / "out").exists()
+    refused(tmp_path, capsys, MUTATIONS[name](text, lambda _: own), OF[file])
+
+
+@pytest.mark.parametrize("file", sorted(OF))
+def test_a_file_that_is_cut_anywhere_never_gives_another_figure(tmp_path, file):
+    """A shorter run, with those of its figures that were whole, or one line."""
+    text = (INPUTS / file).read_text()
+
+    def figures(text):
+        path = tmp_path / "input.txt"
+        path.write_text(text)
+        found = FORMATS[OF[file]][0].parse(str(path), importing.read(str(path)).splitlines(), Place(0, 1))
+        return [(row["bench"], row["metric"], row.get("cell"), row["round"], row["variant"], row["value"])
+                for row in [*found.samples, *found.loaded]]
+
+    whole, outcomes = Counter(figures(text)), Counter()
+    for end in range(0, len(text), 1 + len(text) // 150):
+        for cut in (text[:end], text[:end + 1].rpartition("\n")[0] + "\n"):
+            try:
+                assert not Counter(figures(cut)) - whole
+                outcomes["shorter"] += 1
+            except ReportError:
+                outcomes["a line"] += 1
+    assert outcomes["a line"] >= 20 and outcomes["shorter"] >= 1
 
 
 def test_environment_says_where_it_is_from(tmp_path):
     imported(tmp_path, "multichase.txt")
     described = json.loads((tmp_path / "a run" / "environment.json").read_text())
-    assert described["imported_from"] == {"tool": "multichase", "file": "multichase.txt", "options": ""}
-    shutil.rmtree(tmp_path / "a run")
+    assert described["imported_from"] == {"tool": "multichase", "file": "multichase.txt", "options": "",
+                                           "whole_machine": {}}
