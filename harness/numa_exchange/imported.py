@@ -1,4 +1,4 @@
-"""What a reader of another tool's output gives: rows of samples.csv, in which what is unknown is empty, never guessed."""
+"""What a reader of another tool's output gives: rows of samples.csv, where what is unknown is empty, never guessed."""
 
 import re
 from collections import Counter, namedtuple

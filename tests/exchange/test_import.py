@@ -75,7 +75,7 @@ def test_mlc_of_another_version_or_with_other_options_is_no_round(tmp_path, caps
     assert refused(tmp_path, capsys, text + text.replace("v3.11a", "v3.10")).endswith(
         ": MLC v3.10, but v3.11a above: import them one by one\n")
     more = text.replace("v3.11a", "v3.11a\nCommand line parameters: --latency_matrix -l128")
-    assert "of other options (-l128) than an earlier table of its kind (none)" in refused(tmp_path, capsys, text + more)
+    assert "of other options (-l128) than an earlier one of its kind (none)" in refused(tmp_path, capsys, text + more)
 
 
 def test_mlc_figures_of_the_whole_machine_are_kept_beside_the_cells(tmp_path, capsys):
