@@ -43,6 +43,67 @@
     if (find.value) filter(); // the browser kept it
   };
 
+  // A cell is [row, column, name, the hosts' median, sigma, limit]; the last three are null where hosts cannot be compared.
+  const MARGIN = 2, UNMEASURED = "#8a8f94"; // pixels around a matrix, for its frame
+  const zOf = (cell, value) => (cell[3] === null || value === null ? null : (value - cell[3]) / cell[4]);
+  const isApart = (cell, value) => cell[3] !== null && value !== null && Math.abs(value - cell[3]) > cell[5];
+  const shareOf = (cell, value, view) => { // from 0, the best or the usual, to 1
+    if (view.by === "distance") return Math.abs(zOf(cell, value)) / view.full_z;
+    const { low, high, size, reversed } = view.quantity;
+    const share = high > low ? (value / size - low) / (high - low) : 0;
+    return reversed ? 1 - share : share;
+  };
+  const colourOf = (cell, value, view) => {
+    if (value === null || (view.by === "distance" && cell[3] === null)) return UNMEASURED;
+    return view.colours[Math.round((view.colours.length - 1) * Math.min(Math.max(shareOf(cell, value, view), 0), 1))];
+  };
+
+  // One host's matrix: its cells, those without a figure crossed out, and a frame around those that are apart.
+  const draw = (tile, view) => {
+    const part = tile.group.panels[view.number], { side } = part, context = tile.canvas.getContext("2d");
+    const width = part.columns.length * side + 2 * MARGIN, height = part.rows.length * side + 2 * MARGIN;
+    const sharp = Math.min(devicePixelRatio || 1, 3);
+    Object.assign(tile.canvas, { width: width * sharp, height: height * sharp });
+    Object.assign(tile.canvas.style, { width: `${width}px`, height: `${height}px` });
+    context.setTransform(sharp, 0, 0, sharp, MARGIN * sharp, MARGIN * sharp);
+    const apart = new Set();
+    part.cells.forEach((cell, number) => {
+      if (part.gone.has(`${tile.at} ${number}`)) return;
+      const [row, column] = cell, value = part.values[tile.at][number];
+      context.fillStyle = colourOf(cell, value, view);
+      context.fillRect(column * side, row * side, side, side);
+      if (value === null) cross(context, column * side, row * side, side);
+      if (isApart(cell, value)) apart.add(row * part.columns.length + column);
+    });
+    if (apart.size) frame(context, apart, part);
+  };
+  const line = (context, x1, y1, x2, y2) => { context.moveTo(x1, y1); context.lineTo(x2, y2); };
+  const cross = (context, x, y, side) => {
+    context.strokeStyle = "#000";
+    context.lineWidth = 1;
+    context.beginPath();
+    line(context, x, y, x + side, y + side);
+    line(context, x + side, y, x, y + side);
+    context.stroke();
+  };
+  const frame = (context, apart, { side, columns }) => { // not between two of them
+    const wide = columns.length;
+    context.beginPath();
+    for (const cell of apart) {
+      const column = cell % wide, x = column * side, y = Math.floor(cell / wide) * side;
+      if (!apart.has(cell - wide)) line(context, x, y, x + side, y);
+      if (!apart.has(cell + wide)) line(context, x, y + side, x + side, y + side);
+      if (column === 0 || !apart.has(cell - 1)) line(context, x, y, x, y + side);
+      if (column === wide - 1 || !apart.has(cell + 1)) line(context, x + side, y, x + side, y + side);
+    }
+    context.lineCap = "square";
+    for (const [colour, thick] of [["#fff", 4], ["#c00", 2]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = thick;
+      context.stroke();
+    }
+  };
+
   const setUpTiles = () => {
     const place = document.getElementById("tiles"), panel = document.getElementById("details");
     if (!place) return;
@@ -54,8 +115,6 @@
     let shown = null, pinned = null, cellShown = null, closing = false;
     const many = data.hosts.length > 200, span = many ? 40 : 72; // pixels that a matrix is given
     place.classList.toggle("many", many);
-    const margin = 2; // around a matrix, for its frame
-    const unmeasured = "#8a8f94";
 
     data.groups.forEach((group) => {
       group.tiles = group.hosts.map((number, at) => {
@@ -78,77 +137,9 @@
 
     const now = () => {
       const number = Number(chosen("panel")), by = chosen("by");
-      return { number, by, quantity: data.quantities[data.panels[number].quantity], title: data.panels[number].title };
+      const { quantity, title } = data.panels[number];
+      return { number, by, title, quantity: data.quantities[quantity], colours: data.colours, full_z: data.full_z };
     };
-    const zOf = (cell, value) => (cell[3] === null || value === null ? null : (value - cell[3]) / cell[4]);
-    const isApart = (cell, value) => cell[3] !== null && value !== null && Math.abs(value - cell[3]) > cell[5];
-    const colourOf = (cell, value, view) => {
-      const last = data.colours.length - 1;
-      let share;
-      if (view.by === "distance") {
-        const z = zOf(cell, value);
-        if (z === null) return unmeasured;
-        share = Math.abs(z) / data.full_z;
-      } else {
-        if (value === null) return unmeasured;
-        const { low, high, size } = view.quantity;
-        share = high > low ? (value / size - low) / (high - low) : 0;
-        if (view.quantity.reversed) share = 1 - share;
-      }
-      return data.colours[Math.round(last * Math.min(Math.max(share, 0), 1))];
-    };
-
-    // One host's matrix: its cells, those without a figure crossed out, and a frame around those that are apart.
-    const draw = (tile, view) => {
-      const part = tile.group.panels[view.number], context = tile.canvas.getContext("2d");
-      const side = part.side, width = part.columns.length * side + 2 * margin, height = part.rows.length * side + 2 * margin;
-      const sharp = Math.min(devicePixelRatio || 1, 3);
-      tile.canvas.width = width * sharp;
-      tile.canvas.height = height * sharp;
-      tile.canvas.style.width = `${width}px`;
-      tile.canvas.style.height = `${height}px`;
-      context.setTransform(sharp, 0, 0, sharp, margin * sharp, margin * sharp);
-      const values = part.values[tile.at], apart = new Set();
-      part.cells.forEach((cell, number) => {
-        const [row, column] = cell, value = values[number];
-        if (part.gone.has(`${tile.at} ${number}`)) return;
-        context.fillStyle = colourOf(cell, value, view);
-        context.fillRect(column * side, row * side, side, side);
-        if (value === null) {
-          context.strokeStyle = "#000";
-          context.lineWidth = 1;
-          context.beginPath();
-          context.moveTo(column * side, row * side);
-          context.lineTo((column + 1) * side, (row + 1) * side);
-          context.moveTo((column + 1) * side, row * side);
-          context.lineTo(column * side, (row + 1) * side);
-          context.stroke();
-        }
-        if (isApart(cell, value)) apart.add(row * part.columns.length + column);
-      });
-      if (!apart.size) return;
-      const wide = part.columns.length;
-      context.beginPath();
-      for (const cell of apart) {
-        const row = Math.floor(cell / wide), column = cell % wide;
-        const edge = (inside, x1, y1, x2, y2) => {
-          if (inside) return;
-          context.moveTo(x1 * side, y1 * side);
-          context.lineTo(x2 * side, y2 * side);
-        };
-        edge(apart.has(cell - wide), column, row, column + 1, row);
-        edge(apart.has(cell + wide), column, row + 1, column + 1, row + 1);
-        edge(column > 0 && apart.has(cell - 1), column, row, column, row + 1);
-        edge(column < wide - 1 && apart.has(cell + 1), column + 1, row, column + 1, row + 1);
-      }
-      context.lineCap = "square";
-      for (const [colour, thick] of [["#fff", 4], ["#c00", 2]]) {
-        context.strokeStyle = colour;
-        context.lineWidth = thick;
-        context.stroke();
-      }
-    };
-
     const drawAll = () => {
       const view = now();
       const legend = view.by === "distance" ? "distance" : String(data.panels[view.number].quantity);
@@ -205,7 +196,7 @@
       [shown, cellShown] = [tile, number];
       tile.button.classList.add("shown");
       const { offsetLeft, offsetTop } = tile.canvas;
-      Object.assign(cursor.style, { left: `${offsetLeft + margin + cell[1] * part.side}px`, top: `${offsetTop + margin + cell[0] * part.side}px`, width: `${part.side}px`, height: `${part.side}px` });
+      Object.assign(cursor.style, { left: `${offsetLeft + MARGIN + cell[1] * part.side}px`, top: `${offsetTop + MARGIN + cell[0] * part.side}px`, width: `${part.side}px`, height: `${part.side}px` });
       tile.button.append(cursor);
       const box = tile.button.getBoundingClientRect();
       panel.classList.remove("closed");
@@ -248,7 +239,7 @@
     const tileOf = (event) => { const button = event.target.closest(".tile"); return button && button.tile; };
     const cellAt = (tile, event) => {
       const part = tile.group.panels[now().number], box = tile.canvas.getBoundingClientRect();
-      const column = Math.floor((event.clientX - box.left - margin) / part.side), row = Math.floor((event.clientY - box.top - margin) / part.side);
+      const column = Math.floor((event.clientX - box.left - MARGIN) / part.side), row = Math.floor((event.clientY - box.top - MARGIN) / part.side);
       const number = part.cells.findIndex((cell) => cell[0] === row && cell[1] === column);
       return number >= 0 ? number : shown === tile ? cellShown : farthest(tile);
     };

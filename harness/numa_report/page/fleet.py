@@ -125,7 +125,7 @@ def verdict_view(line, fleet):
     shown = view.verdict_view(line)
     bad = shown["kind"] in host_rows.STATUSES or shown["kind"] == "misplaced"
     if shown["kind"] == "odd":
-        bad = bool(fleet.judged.odd or fleet.judged.lacking)
+        bad = bool(fleet.judged.odd or fleet.judged.lacking) and not line.startswith("odd: not judged: ")
     return {**shown, "severity": "bad" if bad else "figure"}
 
 
