@@ -47,7 +47,8 @@ def colours_of(values, scale):
     if scale is None:
         return [to_rgba(NO_VALUE_COLOUR)] * len(values)
     found = scale.to_rgba(numpy.array([math.nan if value is None else value for value in values]))
-    return [to_rgba(NO_VALUE_COLOUR) if value is None else tuple(colour) for value, colour in zip(values, found.tolist())]
+    return [to_rgba(NO_VALUE_COLOUR) if value is None else tuple(colour)
+            for value, colour in zip(values, found.tolist())]
 
 
 def draw(axes, cells, across, down, geometry):
@@ -69,8 +70,8 @@ def draw(axes, cells, across, down, geometry):
     for cell, ink in zip(cells, inks):
         grounds += write_lines(lettering, cell, ink, geometry)
     if grounds:
-        axes.add_collection(PolyCollection([where for where, _ in grounds], facecolors=[colour for _, colour in grounds],
-                                           linewidths=0, zorder=2))
+        places, colours = zip(*grounds)
+        axes.add_collection(PolyCollection(places, facecolors=colours, linewidths=0, zorder=2))
     return lettering
 
 
@@ -111,8 +112,8 @@ def flag(axes, cells, inks, geometry):
     """A corner of each marked cell, where a hatch would leave nothing of the value."""
     wide, high = FLAG_IN / geometry.cell_w, FLAG_IN / geometry.cell_h
     for ink in sorted(set(inks)):
-        flags = [Path([(cell.x + 0.5 - wide, cell.y - 0.5), (cell.x + 0.5, cell.y - 0.5), (cell.x + 0.5, cell.y - 0.5 + high),
-                       (0, 0)], closed=True) for cell, own in zip(cells, inks) if cell.marks and own == ink]
+        at = [(cell.x + 0.5, cell.y - 0.5) for cell, own in zip(cells, inks) if cell.marks and own == ink]
+        flags = [Path([(x - wide, y), (x, y), (x, y + high), (0, 0)], closed=True) for x, y in at]
         if flags:
             axes.add_patch(PathPatch(Path.make_compound_path(*flags), facecolor=ink, linewidth=0))
 
@@ -125,7 +126,7 @@ def outline(axes, cells, ink, geometry):
 
 
 def write_lines(lettering, cell, ink, geometry):
-    """The lines centred in their cell; returns [(corners, colour)] of the ground they need where a hatch runs through."""
+    """The lines centred in their cell; returns [(corners, colour)] of the ground they need on a hatch."""
     grounds, at = [], -sum(LINE_SPACING * points for _, points in cell.lines) / 72 / 2
     for words, points in cell.lines:
         line_in = LINE_SPACING * points / 72

@@ -1,13 +1,14 @@
-"""Policies, allocators and kinds of pages side by side, where a sweep had several: a row a comparison, a dot a choice."""
+"""Policies, allocators and kinds of pages side by side, where a sweep had several: a row a comparison, a dot each."""
 
 from functools import partial
 
 from . import layout, picture, rowed
-from .schema import CONDITIONS, is_main
+from .schema import CONDITIONS, HIGHER, is_main
 from .verdict.choices import is_choice, same_in
 
 COMPARISON = "comparison"
-AXES = {"policy": ("policies", "Policies"), "allocator": ("allocators", "Allocators"), "pages": ("pages", "Kinds of pages")}
+AXES = {"policy": ("policies", "Policies"), "allocator": ("allocators", "Allocators"),
+        "pages": ("pages", "Kinds of pages")}  # name of the picture, first word of its title
 OWN, OTHER = "bind to the own node", "bind to another node"
 WIDTH, DOT_IN, TOP, BELOW, TITLE_IN = 6.6, 0.13, 0.95, 0.6, 0.3
 LOCAL = "line: local memory"
@@ -81,7 +82,8 @@ def label_of(axis, row, part):
     """What a comparison is of."""
     varying = [name for name in ("host", *CONDITIONS) if name != axis
                and len({rows[0][name] for rows in part}) > 1]
-    return rowed.series_words(row, varying, f"CPU node {row['cpu_node']}" if axis == "policy" else rowed.path_words(row))
+    path = f"CPU node {row['cpu_node']}" if axis == "policy" else rowed.path_words(row)
+    return rowed.series_words(row, varying, path)
 
 
 def draw_panel(axes, axis, part, labels, choices, numbers):
@@ -108,8 +110,8 @@ def notes(axis, figures, shown, rows):
         words.append("hollow: " + ", ".join(dict.fromkeys(mark for row in rows for mark in layout.marks(row))))
     hidden = sum(len(figures[figure]) - len(part) for figure, part in shown.items())
     if hidden:
-        words.append(f"of {sum(map(len, figures.values()))} comparisons, those in which the choice matters most; the others "
-                     "stand in matrix.csv")
+        words.append(f"of {sum(map(len, figures.values()))} comparisons, those in which the choice matters most; the "
+                     "others stand in matrix.csv")
     return words
 
 
@@ -118,9 +120,9 @@ def alternative(axis, figures):
     words = []
     for figure, part in list(figures.items())[:picture.MOST_TOLD]:
         most = max(part, key=weight)
-        best, worst = sorted(most, key=lambda row: row["median"], reverse=most[0]["better"] == "higher")[::len(most) - 1]
-        unit = layout.quantity_words
+        ordered = sorted(most, key=lambda row: row["median"], reverse=most[0]["better"] == HIGHER)
+        best, worst = ((row, f"{choice_of(axis, row)} {layout.quantity_words(row['median'], row['unit'])}")
+                       for row in (ordered[0], ordered[-1]))
         words.append(f"{layout.title(*figure)}: {layout.counted(len(part), 'comparison')}, the choice matters by up to "
-                     f"{layout.penalty_words(weight(most))} ({label_of(axis, best, part)}: {choice_of(axis, best)} "
-                     f"{unit(best['median'], best['unit'])}, {choice_of(axis, worst)} {unit(worst['median'], worst['unit'])})")
+                     f"{layout.penalty_words(weight(most))} ({label_of(axis, best[0], part)}: {best[1]}, {worst[1]})")
     return f"{', '.join(choices_of(axis, figures))}. {'; '.join(words)}."

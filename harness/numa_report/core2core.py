@@ -17,7 +17,8 @@ LEFT, TOP, TITLE_IN, BELOW, GAP, SCALE = 1.0, 0.85, 0.55, 0.65, 0.75, 1.3
 def drawings(run):
     rows = run.singles.get(singles.CORE2CORE)
     if rows:
-        yield picture.Drawing(singles.CORE2CORE, singles.CORE2CORE, "Hand-over of a cache line between CPUs", alternative(rows), partial(draw, rows, run.environment))
+        yield picture.Drawing(singles.CORE2CORE, singles.CORE2CORE, "Hand-over of a cache line between CPUs",
+                              alternative(rows), partial(draw, rows, run.environment))
 
 
 def draw(rows, environment):

@@ -19,7 +19,8 @@ ZONE_ROW_IN = 0.4
 def drawings(run):
     rows = run.singles.get(singles.CURVE)
     if rows:
-        yield picture.Drawing(singles.CURVE, singles.CURVE, "Memory latency over size", alternative(rows), partial(draw, rows, run.environment))
+        yield picture.Drawing(singles.CURVE, singles.CURVE, "Memory latency over size", alternative(rows),
+                              partial(draw, rows, run.environment))
 
 
 def draw(rows, environment):

@@ -25,7 +25,7 @@ def drawings(run):
 
 
 def series_of(rows):
-    """{(metric, variant): [(minutes since the first, or None; median; values) of each run]}, of those with enough runs."""
+    """{(metric, variant): [(rows, minutes since the first or None) of each run]}, of those with enough runs."""
     found = {}
     for row in rows:
         if is_main(row["metric"]):
@@ -68,7 +68,9 @@ def draw(series, environment):
     found = {key: deviations(of_series) for key, of_series in series.items()}
     reach = max(LEAST_REACH, 1.25 * max(abs(of_run) for runs in found.values() for of_run, _ in runs))
     beyond = sum(abs(value) > reach for runs in found.values() for _, values in runs for value in values)
-    notes = [f"band: ±{BAND} %, what a cell may differ and be called quiet", "large: the median of each run; small: its samples"]
+    notes = [f"band: ±{BAND} %, within which a cell's interval is called quiet"]
+    if any(len(values) > 1 for runs in found.values() for _, values in runs):
+        notes.append("large: the median of each run; small: its samples")
     if beyond:
         notes.append(f"{layout.counted(beyond, 'sample')} beyond the scale, drawn at its edge")
     names = [metric for metric, _ in series]
@@ -93,7 +95,8 @@ def draw(series, environment):
 
 def draw_line(axes, times, runs, number, reach):
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    small = [(at, math.copysign(min(abs(value), reach), value)) for at, (_, values) in zip(times, runs) for value in values]
+    small = [(at, math.copysign(min(abs(value), reach), value)) for at, (_, values) in zip(times, runs)
+             for value in values]
     axes.plot([at for at, _ in small], [value for _, value in small], linestyle="", marker=".", markersize=3.5,
               color=colour, alpha=0.45, clip_on=False, zorder=2)
     axes.plot(times, [value for value, _ in runs], color=colour, marker=marker, markersize=6, linewidth=1.3, zorder=3)

@@ -1,4 +1,4 @@
-"""Heatmaps of a matrix: a picture for each bench and metric, one for all penalties; all panels of one on one colour scale."""
+"""Heatmaps of a matrix: one for each bench and metric, one for all penalties; its panels share a colour scale."""
 
 import math
 import re
@@ -55,8 +55,9 @@ class Geometry:
         self.titles = [in_lines(title, "(?<= · )", (self.panel_w + self.gap) / letter_in(TITLE_PT))
                        for title in quantity.panels]
         self.label_pt = cells.DENSE_PT if self.dense else LABEL_PT
+        no_cpus = "\n(no\nCPUs)" if self.dense else "\n(no CPUs)"
         self.column_names = [in_lines(str(name), "(?<=[:,])", self.cell_w / letter_in(self.label_pt))
-                             + ("\n(no\nCPUs)" if self.dense else "\n(no CPUs)") * (name in without_cpus) for name in columns]
+                             + (no_cpus if name in without_cpus else "") for name in columns]
         self.panel_title = 0.18 * most_lines(self.titles) + (0.17 if any(quantity.panels) else 0)
         self.below = 0.4 + 0.15 * most_lines(self.column_names)
         evenly = {-(-panels // bands) for bands in range(1, panels + 1)}
@@ -66,7 +67,8 @@ class Geometry:
 
     def cell_size(self):
         """Room for the words of the fullest cell."""
-        wide = max((len(words) * letter_in(points) for lines in self.lines.values() for words, points in lines), default=0)
+        wide = max((len(words) * letter_in(points) for lines in self.lines.values() for words, points in lines),
+                   default=0)
         high = max(sum(LINE_SPACING * points / 72 for _, points in lines) for lines in self.lines.values())
         return cells.size(wide, high, self.dense)
 
@@ -151,8 +153,8 @@ def draw_penalties(rows, environment):
     panels = {}
     for (bench, metric), part in layout.figures(rows).items():
         for name, panel in layout.panels(part).items():
-            words = [bench, "" if bench in BENCHES else RESOURCES[metric].title.lower() if metric in RESOURCES else metric,
-                     "" if (bench, name) == ("latency", "random") else name]
+            own = RESOURCES[metric].title.lower() if metric in RESOURCES else metric
+            words = [bench, "" if bench in BENCHES else own, "" if (bench, name) == ("latency", "random") else name]
             panels[" · ".join(filter(None, words))] = panel
     scale = cm.ScalarMappable(Normalize(*penalty_range(rows)), cm.cividis)
     dense = cells.is_dense(len(layout.columns(rows)), len(layout.places(rows)))
@@ -187,8 +189,8 @@ def draw_quantity(rows, environment, quantity):
         if index % size.per_band:
             axes.tick_params(labelleft=False)
         else:
-            axes.set_yticklabels([row_words(place, words, without_memory, size.dense) for place, words in places.items()],
-                                 fontsize=size.label_pt)
+            axes.set_yticklabels([row_words(place, words, without_memory, size.dense)
+                                  for place, words in places.items()], fontsize=size.label_pt)
             axes.set_ylabel("CPU node", fontsize=9.5)
     if quantity.scale is not None:
         draw_scale(page, quantity, size)
@@ -257,7 +259,8 @@ def size_words(rows):
     columns = layout.columns(rows)
     nodes = sum(isinstance(name, int) for name in columns)
     words = [layout.counted(nodes, "memory node")] if nodes else []
-    words += [f"{len(columns) - nodes} polic{'y' if len(columns) - nodes == 1 else 'ies'}"] if len(columns) > nodes else []
+    policies = len(columns) - nodes
+    words += [f"{policies} polic{'y' if policies == 1 else 'ies'}"] if policies else []
     return f"{layout.counted(len({row['cpu_node'] for row in rows}), 'CPU node')} by {' and '.join(words)}"
 
 
@@ -287,12 +290,14 @@ def penalty_alternative(rows):
     remote = [row for row in rows if is_penalised(row)]
     worst = max(remote, key=lambda row: row["penalty"])
     least = layout.penalty_words(min(row["penalty"] for row in remote))
-    return (f"{size_words(rows)}. Other than local memory costs {least} to {layout.penalty_words(worst['penalty'])} of local "
-            f"memory's; most in {layout.title(worst['bench'], worst['metric']).lower()}: {cell_words(worst)}."
-            + marks_words(rows))
+    most, title = layout.penalty_words(worst["penalty"]), layout.title(worst["bench"], worst["metric"])
+    span = most if least == most else f"{least} to {most}"
+    return (f"{size_words(rows)}. Other than local memory costs {span} of local memory's; most in "
+            f"{title[0].lower()}{title[1:]}: {cell_words(worst)}." + marks_words(rows))
 
 
 def marks_words(rows):
     counts = {mark: sum(mark in layout.marks(row) for row in rows) for mark in MARKS}
-    told = [layout.counted(count, mark) if mark == "outlier" else f"{count} {mark}" for mark, count in counts.items() if count]
+    told = [layout.counted(count, mark) if mark == "outlier" else f"{count} {mark}"
+            for mark, count in counts.items() if count]
     return f" Of {layout.counted(len(rows), 'cell')}: {', '.join(told)}." if told else ""

@@ -9,7 +9,7 @@ CAPITAL = 0.729  # DejaVu Sans's height of digits and capitals, in the font's si
 
 
 class Lettering(Artist):
-    """Words of one line each, centred where they are put. Without matplotlib's layout for each, which takes ten times as long."""
+    """Words of one line each, centred where they are put; quick, since matplotlib does not lay out each of them."""
 
     def __init__(self, zorder=3):
         super().__init__()

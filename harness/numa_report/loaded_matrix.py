@@ -1,4 +1,4 @@
-"""Whose traffic slows whom down: latency under full load over idle's, a row a victim, a column a place of aggressors."""
+"""Whose traffic slows whom down: latency under full load over idle's, victims by places of aggressors."""
 
 from collections import namedtuple
 from functools import partial
@@ -39,14 +39,18 @@ def pairs_of(rows):
     measured = [row for row in rows if singles.is_measured(row) and row["metric"] == "loaded_latency"]
     idle = singles.lines_of([row for row in measured if row["variant"] == "idle"], key_of(VICTIM))
     found = {}
-    for (victim, place), full in singles.lines_of([row for row in measured if row["variant"] == FULL and None not in key_of(
-            PLACE)(row)], lambda row: (key_of(VICTIM)(row), key_of(PLACE)(row))).items():
+    full_load = [row for row in measured if row["variant"] == FULL and None not in key_of(PLACE)(row)]
+    for (victim, place), full in singles.lines_of(full_load, pair_of).items():
         if victim in idle:
             ns = singles.point(full).value
             marks = [mark for mark in ("misplaced", "unverified", "noisy")
                      if any(mark == mark_of(row) for row in idle[victim] + full)]
             found[victim, place] = Pair(ns / singles.point(idle[victim]).value, ns, marks)
     return found
+
+
+def pair_of(row):
+    return key_of(VICTIM)(row), key_of(PLACE)(row)
 
 
 def mark_of(row):
@@ -73,7 +77,7 @@ def draw(rows, pairs, environment):
     wide, high = geometry.cell_w * len(places), geometry.cell_h * len(victims)
     left, above = 1.3, 0.3
     page = picture.Page(left + wide + 1.45, TOP + above + high + (0.65 if not dense else 0.9),
-                        picture.heading("Whose traffic slows whom down", rows), details(rows, environment), notes(rows, pairs))
+                        picture.heading("Whose traffic slows whom down", rows), details(rows, environment), notes(rows))
     axes = page.axes(left, TOP + above, wide, high)
     lettering = cells.draw(axes, drawn, len(places), len(victims), geometry)
     for y, victim in enumerate(victims):
@@ -117,9 +121,9 @@ def details(rows, environment):
     return picture.shared_words([row for row in rows if singles.is_measured(row)], environment, VICTIM[1:])
 
 
-def notes(rows, pairs):
-    words = ["each cell: the victim's latency while the aggressors read and write as fast as they can, over its latency alone"]
-    figures = singles.lines_of(rows, lambda row: (key_of(VICTIM)(row), key_of(PLACE)(row), row["variant"], row["metric"]))
+def notes(rows):
+    words = ["each cell: the victim's latency while the aggressors go as fast as they can, over its latency alone"]
+    figures = singles.lines_of(rows, lambda row: (*pair_of(row), row["variant"], row["metric"]))
     return words + picture.status_notes(list(figures.values()))
 
 
@@ -129,5 +133,5 @@ def alternative(pairs):
     return (f"{layout.counted(len({victim for victim, _ in pairs}), 'victim')} by "
             f"{layout.counted(len({place for _, place in pairs}), 'place')} of aggressors: latency rises to "
             f"{layout.penalty_words(least)} to {layout.penalty_words(worst.times)} of idle's. Most, to "
-            f"{layout.value_words(worst.ns)} ns, for CPU node {victim[2]} with memory of node {victim[3]} beside aggressors on "
-            f"node {place[0]} with memory of node {place[1]}.")
+            f"{layout.value_words(worst.ns)} ns, for CPU node {victim[2]} with memory of node {victim[3]} beside "
+            f"aggressors on node {place[0]} with memory of node {place[1]}.")

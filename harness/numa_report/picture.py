@@ -12,8 +12,8 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 import matplotlib  # noqa: E402
 
-# The theme: a page that inlines a picture gives each of these colours the value it has there, in the dark too. So what is
-# written on a measured cell, whose colour stays, has none of them but INKS.
+# The theme: a page that inlines a picture gives each of these colours the value it has there, in the dark too. So what
+# is written on a measured cell, whose colour stays, has none of them but INKS.
 THEME = {"ink": "#111111", "paper": "#ffffff", "details": "#444444", "grey": "#555555", "pale": "#dddddd",
          "nothing": "#eeeeee"}
 INK, PAPER, DETAILS, GREY, PALE, NOTHING = THEME.values()

@@ -1,4 +1,4 @@
-"""Which pictures a run gives, each with the words that stand for it where it cannot be seen; drawn on all CPUs there are."""
+"""Which pictures a run gives, each with the words that stand for it where it cannot be seen; drawn on all CPUs."""
 
 import gc
 import os
@@ -28,7 +28,8 @@ class Picture:
 def draw(run):
     """Draws every picture that the run's data give; returns them in the order of a report.
 
-    Each file appears whole or not at all. Raises ReportError where there is too little for a picture that was asked for.
+    Each file appears whole or not at all. Raises ReportError where there is too little for a single run's picture, or
+    a file of the run is damaged.
     """
     from . import picture  # sets matplotlib up before others import it, which takes long
     from . import comparison, core2core, curves, drift, heatmap, loaded, loaded_matrix, programs, spread

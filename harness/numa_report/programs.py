@@ -1,4 +1,4 @@
-"""What remote memory costs a program: the penalty of each of its metrics, with its interval, beside the raw latency's."""
+"""What remote memory costs a program: the penalty of each of its metrics with its interval, beside raw latency's."""
 
 import math
 from functools import partial
@@ -20,7 +20,7 @@ def drawings(run):
 
 
 def cells_of(rows):
-    """[(row, the lower, the upper end of its penalty's interval)] of a program's metrics, and of a latency beside it."""
+    """[(row, lower, upper end of its penalty's interval)] of a program's metrics, and of a latency beside them."""
     local = {key_of(row): row for row in rows if is_local(row)}
     return [(row, *interval(row, local[key_of(row)])) for row in rows if row["penalty"] is not None
             and layout.column(row) != row["cpu_node"] and key_of(row) in local
@@ -54,16 +54,17 @@ def draw(cells, environment):
     shown = rowed.chosen(cells, lambda cell: cell[0]["penalty"])
     rows = [row for row, _, _ in shown]
     metrics = list(dict.fromkeys(map(metric_words, rows)))
-    names = [name for name in ("host", *layout.CONDITIONS) if name != "threads" and len({row[name] for row in rows}) > 1]
-    labels = [rowed.series_words(row, names, (f"{metric_words(row)} · " if len(metrics) > 1 else "") + rowed.path_words(row))
+    names = [name for name in layout.APART if name != "threads" and len({row[name] for row in rows}) > 1]
+    several = len(metrics) > 1
+    labels = [rowed.series_words(row, names, f"{metric_words(row)} · " * several + rowed.path_words(row))
               for row in rows]
     left = LEFT + 0.068 * max(map(len, labels))
-    notes = ["bars: 95 % intervals, from those of the cell and of its local cell; beyond the line is worse than local memory"]
+    notes = ["bars: 95 % intervals, from those of the cell and of its local cell; right of the line: worse than local"]
     if any(map(rowed.is_marked, rows)):
         notes.append("hollow: " + ", ".join(dict.fromkeys(mark for row in rows for mark in layout.marks(row))))
     if len(shown) < len(cells):
         notes.append(f"the {len(shown)} greatest of {len(cells)} penalties; the others stand in matrix.csv")
-    title = "What remote memory costs" + (f": {layout.shortened(metrics[0], 40)}" if len(metrics) == 1 else " the program")
+    title = "What remote memory costs" + (" the program" if several else f": {metrics[0]}")
     page = picture.Page(left + WIDTH + 0.4, TOP + ROW_IN * len(shown) + 0.6, picture.heading(title, rows),
                         layout.machine_words([row for row in rows if row["variant"] == COMMAND], environment), notes)
     axes = page.axes(left, TOP, WIDTH, ROW_IN * len(shown))

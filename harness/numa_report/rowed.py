@@ -1,4 +1,4 @@
-"""What pictures have in common that show a figure of each of many cells: rows of dots with intervals, names, a limit."""
+"""What pictures have in common that show figures of many cells: rows of dots with intervals, names, a limit."""
 
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter

@@ -6,6 +6,7 @@ from statistics import median
 
 from . import layout, picture, rowed
 from .picture import COLOURS, GREY, LABEL_PT, TICK_PT
+from .rounds import FEWEST_UNDISTURBED
 from .schema import FEWEST_SAMPLES, is_main
 
 SAMPLES = "samples"
@@ -36,13 +37,15 @@ def key_of(row):
 
 def width_of(row):
     """Of the interval, over the median."""
-    return (row["ci_high"] - row["ci_low"]) / row["median"] if row["ci_low"] is not None and row["ci_high"] is not None else 0
+    known = row["ci_low"] is not None and row["ci_high"] is not None
+    return (row["ci_high"] - row["ci_low"]) / row["median"] if known else 0
 
 
 def percents(row, samples):
     """[(round, percent from the cell's median, whether it was disturbed)], the rounds numbered from 1 as they came."""
     rounds = {number: place for place, number in enumerate(sorted({sample.round for sample in samples}), start=1)}
-    return [(rounds[sample.round], 100 * (sample.value / row["median"] - 1), bool(sample.disturbed)) for sample in samples]
+    return [(rounds[sample.round], 100 * (sample.value / row["median"] - 1), bool(sample.disturbed))
+            for sample in samples]
 
 
 def reach_of(found):
@@ -57,13 +60,15 @@ def draw(title, cells, samples, environment):
     beyond = sum(abs(value) > reach for of_cell in found for _, value, _ in of_cell)
     notes = ["bar: the median of each round; band: the 95 % interval of the cell's median, which is at 0"]
     if any(disturbed for of_cell in found for _, _, disturbed in of_cell):
-        notes.append("grey: the benchmark was disturbed meanwhile; such samples do not count where 6 others are left")
+        notes.append("grey: the benchmark was disturbed meanwhile; such samples do not count where "
+                     f"{FEWEST_UNDISTURBED} others are left")
     if beyond:
         notes.append(f"triangles: {layout.counted(beyond, 'sample')} beyond the scale")
     across = min(ACROSS, len(cells))
     heading = picture.heading("Samples by round", cells) + title.partition("round")[2]
     page = picture.Page(LEFT + across * (WIDE + GAP) + 0.1,
-                        TOP + -(-len(cells) // across) * (TITLE_IN + HIGH + BELOW) + 0.3, heading, layout.machine_words(cells, environment), notes)
+                        TOP + -(-len(cells) // across) * (TITLE_IN + HIGH + BELOW) + 0.3, heading,
+                        layout.machine_words(cells, environment), notes)
     names = [name for name in ("host", "allocator", "pages", "threads", "size_bytes")
              if len({row[name] for row in cells}) > 1]
     rasterized = sum(map(len, found)) > MOST_VECTOR
@@ -112,10 +117,11 @@ def draw_cell(axes, row, found, reach, rasterized):
                                    ("v", lambda value: value < -reach)):
                 part = [(x, value) for x, (value, was) in zip(where, values) if was is disturbed and chosen(value)]
                 if part:
-                    axes.plot([x for x, _ in part], [math.copysign(min(abs(value), 1.05 * reach), value) for _, value in part],
-                              linestyle="", marker=marker, markersize=5 if marker == "." else 4, color=colour, alpha=0.75,
-                              markeredgewidth=0, zorder=2, rasterized=rasterized)
-        middle = median(value for value, _ in values)
+                    shown = [math.copysign(min(abs(value), 1.05 * reach), value) for _, value in part]
+                    axes.plot([x for x, _ in part], shown, linestyle="", marker=marker, color=colour, alpha=0.75,
+                              markersize=5 if marker == "." else 4, markeredgewidth=0, zorder=2, rasterized=rasterized)
+        counting = [value for value, disturbed in values if not disturbed]
+        middle = median(counting if len(counting) >= FEWEST_UNDISTURBED else [value for value, _ in values])
         if abs(middle) <= reach:
             axes.plot([number - 0.4, number + 0.4], [middle] * 2, color=picture.INK, linewidth=1.4, zorder=3,
                       solid_capstyle="butt")
@@ -125,5 +131,5 @@ def alternative(cells, samples):
     widest = max(cells, key=width_of)
     counts = sorted(map(len, samples))
     many = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return (f"{many} samples of each of {layout.counted(len(cells), 'cell')}. The widest interval is {100 * width_of(widest):.3g} % of "
-            f"its median: {layout.shortened(widest['cell'], 80)}.")
+    return (f"{many} samples of each of {layout.counted(len(cells), 'cell')}. The widest interval is "
+            f"{100 * width_of(widest):.3g} % of its median: {layout.shortened(widest['cell'], 80)}.")

@@ -144,7 +144,7 @@ def bootstrap_intervals(cells):
 
 
 def drawn_medians(lengths):
-    """Where the medians of the resampled rounds stand, when rounds have so many rising values, one round behind the other.
+    """Where the medians of resampled rounds stand, when rounds have so many rising values, one round behind the other.
 
     A resample of rising values has its median at the median of the places drawn, so that it need not be looked at.
     Returns (places, places whose values to put halfway between, None where no length is even): a row a resample, a

@@ -24,17 +24,18 @@ class MadeUp:
         self.samples = {}
         for each in samples:
             key = each["host"], each["cell"], each["metric"]
-            self.samples.setdefault(key, []).append(SampleOf(each["round"], each["value"]))
+            self.samples.setdefault(key, []).append(SampleOf(each["round"], each["value"], each.get("disturbed", "")))
 
 
 class SampleOf:
-    def __init__(self, number, value):
-        self.round, self.value, self.disturbed = number, value, ""
+    def __init__(self, number, value, disturbed):
+        self.round, self.value, self.disturbed = number, value, disturbed
 
 
 def placed(policy, mem_node, value, cpu_node=0, **changes):
     return [sample(cpu=4 * cpu_node, cpu_node=cpu_node, mem_node=mem_node, policy=policy, round=number,
-                   value=value * (1 + number / 1000), **{"cell": f"{cpu_node}.{policy}", **changes}) for number in (1, 2, 3)]
+                   value=value * (1 + number / 1000), **{"cell": f"{cpu_node}.{policy}", **changes})
+            for number in (1, 2, 3)]
 
 
 def policies(**changes):
@@ -44,8 +45,9 @@ def policies(**changes):
 
 
 def program(node, seconds, cpu_node=0, metric="wall_time", unit="s", better="lower"):
-    return [{**sample(cpu=4 * cpu_node, cpu_node=cpu_node, mem_node=node, round=number, value=value, metric=metric, unit=unit,
-                      variant="command", size_bytes=0, better=better, cell=f"sqlite.{cpu_node}.{node}"), "bench": "sqlite"}
+    return [{**sample(cpu=4 * cpu_node, cpu_node=cpu_node, mem_node=node, round=number, value=value, metric=metric,
+                      unit=unit, variant="command", size_bytes=0, better=better, cell=f"sqlite.{cpu_node}.{node}"),
+             "bench": "sqlite"}
             for number, value in enumerate(seconds, start=1)]
 
 
@@ -56,7 +58,8 @@ def programs_of():
 
 
 def sentinels(values):
-    return [sample(round=number, value=value * (1 + k / 1000), sample=k, started_at=f"2026-11-22T13:{2 * number:02}:00Z")
+    return [sample(round=number, value=value * (1 + k / 1000), sample=k + 1,
+                   started_at=f"2026-11-22T13:{2 * number:02}:00Z")
             for number, value in enumerate(values, start=1) for k in (-1, 0, 1)]
 
 
@@ -93,7 +96,8 @@ def written(figure):
               for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()
               if min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())]
     texts += figure.texts
-    found = [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text() and text.get_visible()]
+    found = [(text.get_text(), text.get_window_extent(renderer)) for text in texts
+             if text.get_text() and text.get_visible()]
     return found + [box for axes in figure.axes for part in axes.findobj(Lettering) for box in part.boxes(renderer)]
 
 
@@ -120,8 +124,8 @@ def full_folder(run_folder):
 
 def test_a_run_has_its_pictures_in_order_each_with_words_and_both_files(full_folder):
     drawn = pictures.draw(Run(str(full_folder)))
-    assert [picture.name for picture in drawn] == ["latency", "bandwidth", "penalty", "loaded_matrix", "drift", "samples"]
-    assert [picture.kind for picture in drawn] == ["heatmap"] * 3 + ["loaded_matrix", "drift", "samples"]
+    assert [each.name for each in drawn] == ["latency", "bandwidth", "penalty", "loaded_matrix", "drift", "samples"]
+    assert [each.kind for each in drawn] == ["heatmap"] * 3 + ["loaded_matrix", "drift", "samples"]
     for each in drawn:
         assert each.title and re.search("[0-9]", each.alternative) and each.alternative.endswith(".")
         assert each.paths == [str(full_folder / f"{each.name}.{ending}") for ending in ("png", "svg")]
@@ -248,8 +252,8 @@ def test_the_words_for_a_heatmap_say_what_is_worst_and_what_is_marked():
         if each["bench"] == "latency" and (each["cpu_node"], each["mem_node"]) == (0, 1):
             each["placement"] = "unverified"
     latency, bandwidth, penalty = heatmap.drawings(MadeUp(samples))
-    assert latency.alternative == ("2 CPU nodes by 2 memory nodes. Local cells 92.4 ns and other cells 171 ns; worst: CPU "
-                                   "node 0 to memory node 1. Of 4 cells: 1 unverified.")
+    assert latency.alternative == ("2 CPU nodes by 2 memory nodes. Local cells 92.4 ns and other cells 171 ns; worst: "
+                                   "CPU node 0 to memory node 1. Of 4 cells: 1 unverified.")
     assert "worst: read, CPU node 0 to memory node 1" in bandwidth.alternative
     assert "1.68× to 1.85×" in penalty.alternative and "most in memory latency" in penalty.alternative
 
@@ -260,7 +264,7 @@ def test_policies_are_compared_where_a_sweep_had_several():
     drawing = only(comparison.drawings(MadeUp(policies())))
     text = text_of(drawing)
     assert drawing.name == "policies"
-    assert {"local", "interleave:all", "bind to the own node", "bind to another node", "CPU node 0", "CPU node 1"} <= set(text)
+    assert {"local", "interleave:all", comparison.OWN, comparison.OTHER, "CPU node 0", "CPU node 1"} <= set(text)
     assert "1.80×" in drawing.alternative and "bind to another node" in drawing.alternative
     assert list(comparison.drawings(MadeUp(machine([0, 1], [0, 1])))) == []
 
@@ -375,6 +379,16 @@ def test_a_sample_far_away_does_not_flatten_the_others_and_is_counted():
     assert [line.get_marker() for line in figure.axes[0].lines if line.get_marker() in "^v"] == ["^"]
 
 
+def test_a_rounds_bar_is_where_its_undisturbed_samples_are_and_the_others_are_grey():
+    samples = machine([0], [0], benches=("latency",), rounds=1, each=13)
+    for each in samples[6:]:
+        each.update(value=1.04 * each["value"], disturbed="preempted")
+    figure = only(spread.drawings(MadeUp(samples))).draw().figure
+    (bar,) = [line for line in figure.axes[0].lines if line.get_color() == picture.INK]
+    assert bar.get_ydata()[0] == pytest.approx(0)
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines if line.get_color() == picture.GREY] == [7]
+
+
 def test_cells_of_one_or_two_samples_have_no_distribution():
     assert list(spread.drawings(MadeUp(machine([0, 1], [0, 1], rounds=1, each=2)))) == []
 
@@ -413,7 +427,8 @@ def many_loads(tmp_path):
 DRAWN = {
     "policies": lambda _: comparison.drawings(MadeUp(policies())),
     "long policies": lambda _: comparison.drawings(MadeUp(policies() + [
-        each for cpu_node in (0, 1) for each in placed("weighted:0=200,1=100,2=20,3=255,4=10,5=1", None, 130, cpu_node)])),
+        each for cpu_node in (0, 1)
+        for each in placed("weighted:0=200,1=100,2=20,3=255,4=10,5=1", None, 130, cpu_node)])),
     "programs": lambda _: programs.drawings(MadeUp(programs_of())),
     "drift": lambda _: drift.drawings(MadeUp([], sentinels([100, 103, 90, 100]))),
     "samples": lambda _: spread.drawings(MadeUp(machine([0, 1, 2], [0, 1, 2]))),
