@@ -100,8 +100,9 @@ class Reader:
         options = sorted(word for word in self.options.split() if not word.startswith("--"))  # those say which tables
         earlier = self.options_of.setdefault(kind, options)
         if earlier != options:
-            raise Wrong(self.path, self.at, f"of other options ({' '.join(options) or 'none'}) than an earlier one of its "
-                        f"kind ({' '.join(earlier) or 'none'}): import them one by one")
+            here, there = (" ".join(words) or "none" for words in (options, earlier))
+            raise Wrong(self.path, self.at, f"of other options ({here}) than an earlier one of its kind ({there}): "
+                        "import them one by one")
 
     def idle_matrix(self, order):
         self.refuse_other_options(("idle", order, self.size_bytes))

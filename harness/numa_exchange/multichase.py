@@ -10,6 +10,7 @@ import re
 from .imported import Found, Wrong, figure, in_rounds, latency, need_place, shown
 
 SETTING = re.compile(r"(nr_threads|total_memory|chase) = (.+)")
+CHASE = re.compile(r"[A-Za-z0-9_:.-]{1,40}")
 SAMPLES = "samples (one column per thread, one row per sample):"
 AVERAGE = re.compile(r"avg=(\S+)$")
 TIMESTAMP = re.compile(r"[0-9]{9,11}\.[0-9]{6}\s+(?=\S)")  # of -y
@@ -48,7 +49,9 @@ def parse(path, lines, place):
 def condition(path, number, name, value):
     """What a line `name = value` says of the cell."""
     if name == "chase":
-        return {"variant": "random" if value == "simple" else value[:40]}
+        if not CHASE.fullmatch(value):
+            raise Wrong(path, number, f"{shown(value)} is not the name of a chase")
+        return {"variant": "random" if value == "simple" else value}
     count = re.match(r"[0-9]{1,18}(?![0-9])", value)
     if not count:
         raise Wrong(path, number, f"{shown(value)} is not a number: {name} = N is expected")

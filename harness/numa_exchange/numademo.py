@@ -24,20 +24,30 @@ def parse(path, lines, place):
         running, test = RUNNING.fullmatch(line.strip()), TEST.fullmatch(line.strip())
         if running:
             cpu_node = node(path, number, running[1])
-        elif test:
-            what = test["what"]
-            on_node = ON_NODE.fullmatch(what)
-            value = None if test["avg"] == "0.00" else figure(path, number, test["avg"])  # too slow for its digits
-            if what == "memory with no policy":
+        elif test and "running on" not in line:
+            if test["what"] == "memory with no policy":  # the first of all that it does with a test
                 cpu_node = None
-            if value is None or cpu_node is None or not on_node and what != "local allocation":
+            value = None if test["avg"] == "0.00" else figure(path, number, test["avg"])  # too slow for its digits
+            mem_node = memory_of(path, number, test["what"], cpu_node)
+            if None in (value, cpu_node, mem_node):
                 left_out += 1
-                continue
-            mem_node = node(path, number, on_node[1]) if on_node else cpu_node
-            runs.append([bandwidth(test["test"], cpu_node, mem_node, value, threads=1)])
-        elif " Avg " in line or line.strip().startswith("running on"):
+            else:
+                runs.append([bandwidth(test["test"], cpu_node, mem_node, value, threads=1)])
+        elif " Avg " in line or "running on" in line:
             raise Wrong(path, number, "not a line of numademo: NAME TEST Avg X MB/s Max X MB/s Min X MB/s is expected")
     if not runs:
         raise Wrong(path, 1, "no figure of numademo that is `running on node N` with memory of a named node")
     notes = [f"left out: {counted(left_out, 'figure')}: 0.00, or of a CPU or memory whose node numademo does not name"]
     return Found("numademo", "", in_rounds(runs), notes=notes if left_out else ())
+
+
+def memory_of(path, number, what, cpu_node):
+    """The node whose memory it names, None where it names none."""
+    on_node = ON_NODE.fullmatch(what)
+    if on_node is None:
+        return cpu_node if what == "local allocation" else None
+    mem_node = node(path, number, on_node[1])
+    if mem_node == cpu_node:
+        raise Wrong(path, number, f"memory of node {mem_node}, which numademo never names while it runs there: "
+                    "a line `running on node N` is missing above")
+    return mem_node

@@ -155,6 +155,12 @@ def test_numademo_counts_where_it_names_both_nodes(tmp_path):
     assert {(row["cpu_node"], row["mem_node"]) for row in run.rows} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
+def test_numademo_without_its_line_of_the_cpus_is_refused(tmp_path, capsys):
+    text = (INPUTS / "numademo.txt").read_text()
+    assert "a line `running on node N` is missing" in refused(
+        tmp_path, capsys, text.replace("running on node 1, preferred node -1\n", "", 1), "numademo")
+
+
 def test_likwid_bench_counts_in_10_to_the_6_bytes(tmp_path):
     text = (INPUTS / "likwid.txt").read_text()
     wanted = [float(line.split()[1]) / 1000 for line in text.splitlines() if line.startswith("MByte/s:")]
