@@ -7,7 +7,8 @@ from numa_report.summary import is_local
 
 from . import estimate, spread
 
-ALIKE = ("host", "bench", "metric", "variant", "cpu", *CONDITIONS)  # what a cell and its local cell have in common
+# What a cell and its local cell have in common.
+ALIKE = ("host", "bench", "metric", "variant", "cpu_node", "cpu", *CONDITIONS)
 
 
 def intervals(rows, operand):

@@ -28,7 +28,7 @@ def cells_of(rows):
 
 
 def key_of(row):
-    return tuple(row[name] for name in ("host", "bench", "metric", "variant", "cpu", *layout.CONDITIONS))
+    return tuple(row[name] for name in ("host", "bench", "metric", "variant", "cpu_node", "cpu", *layout.CONDITIONS))
 
 
 def interval(row, local):

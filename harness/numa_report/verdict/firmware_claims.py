@@ -68,7 +68,7 @@ def bound(rows, quantity):
 
 def series_of(rows):
     """The cells of each series by memory node, those of one CPU and everything else in common."""
-    return [{row["mem_node"]: row for row in cells} for cells in grouped(rows, *WHOLE, "cpu").values()]
+    return [{row["mem_node"]: row for row in cells} for cells in grouped(rows, *WHOLE, "cpu_node", "cpu").values()]
 
 
 def pairs_of(claim, rows):

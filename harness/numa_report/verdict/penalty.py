@@ -23,7 +23,7 @@ def penalty_line(rows, environment):
     # The wall time and what the benchmarks measure come before what a program says of itself, then the worst.
     ranked = sorted(told, key=lambda metric: (metric[0] not in QUANTITIES and metric[1] != "wall_time",
                                               -worst_of(told[metric])["penalty"]))[:MOST_NAMES]
-    locals_of = {key_of(row, *WHOLE, "cpu"): row for row in rows if is_bound(row) and not is_remote(row)}
+    locals_of = {key_of(row, *WHOLE, "cpu_node", "cpu"): row for row in rows if is_bound(row) and not is_remote(row)}
     parts = [metric_penalty(told[metric], locals_of, rows, environment) for metric in told if metric in ranked]
     if len(told) > len(ranked):
         parts.append(f"{layout.counted(len(told) - len(ranked), 'more metric')} in matrix.csv")
@@ -41,7 +41,7 @@ def worst_of(cells):
 def metric_penalty(cells, locals_of, rows, environment):
     """`latency 1.80× typically, 1.95× at most (CPUs of node 1 to memory of node 0: 3,916 ns, local 2,008 ns)`"""
     worst = worst_of(cells)
-    local = locals_of.get(key_of(worst, *WHOLE, "cpu"))
+    local = locals_of.get(key_of(worst, *WHOLE, "cpu_node", "cpu"))
     most = layout.penalty_words(worst["penalty"])
     typical = layout.penalty_words(median(row["penalty"] for row in cells))
     uneven = worst["penalty"] > UNEVEN * median(row["penalty"] for row in cells)
@@ -61,7 +61,7 @@ def doubts(worst, local):
 
 def costs(row, locals_of):
     """Whether the cell is worse than its local one beyond their intervals."""
-    local = locals_of.get(key_of(row, *WHOLE, "cpu"))
+    local = locals_of.get(key_of(row, *WHOLE, "cpu_node", "cpu"))
     known_intervals = local and None not in (row["ci_low"], row["ci_high"], local["ci_low"], local["ci_high"])
     return row["penalty"] > 1 and (not known_intervals or are_apart(row, local))
 
