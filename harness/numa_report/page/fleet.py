@@ -115,8 +115,8 @@ def of_fleet(fleet, standings, picture):
 def distance_legend():
     """Of the colours by distance from the hosts' median."""
     scale = colours.Scale(0, fleet_matrices.FULL_Z)
-    return {"kind": "distance", "words": "distance from the fleet's median, robust standard deviations (|z|)", "reversed": False,
-            "ticks": [(offset, words + "+" * (offset == 1)) for offset, words in scale.ticks(layout.value_words)],
+    return {"kind": "distance", "words": "|z|, robust standard deviations from the fleet's median", "reversed": False,
+            "ticks": [(offset, words + "+" * (offset == 1)) for offset, words in scale.ticks("{:g}".format)],
             "alternative": f"Colours from dark, as the other hosts, to yellow, {fleet_matrices.FULL_Z} robust standard "
                            "deviations and more from their median"}
 
