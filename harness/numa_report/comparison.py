@@ -11,7 +11,6 @@ AXES = {"policy": ("policies", "Policies"), "allocator": ("allocators", "Allocat
         "pages": ("pages", "Kinds of pages")}  # name of the picture, first word of its title
 OWN, OTHER = "bind to the own node", "bind to another node"
 WIDTH, DOT_IN, TOP, BELOW, TITLE_IN = 6.6, 0.13, 0.95, 0.6, 0.3
-LOCAL = "line: local memory"
 
 
 def drawings(run):
@@ -61,7 +60,7 @@ def draw(axis, figures, environment):
     left = 0.45 + 0.068 * max(len(label) for part in labels.values() for label in part)
     row_in = DOT_IN * (len(choices) + 1)
     heights = [len(part) * row_in for part in shown.values()]
-    page = picture.Page(left + WIDTH + 0.5 + picture.LETTER_IN * max(map(len, [*choices, LOCAL])),
+    page = picture.Page(left + WIDTH + 0.5 + picture.LETTER_IN * max(map(len, choices)),
                         TOP + sum(heights) + len(heights) * (TITLE_IN + BELOW),
                         picture.heading(f"{AXES[axis][1]} compared", rows),
                         layout.machine_words(rows, environment), notes(axis, figures, shown, rows))
@@ -105,7 +104,7 @@ def draw_panel(axes, axis, part, labels, choices, numbers):
 def notes(axis, figures, shown, rows):
     words = ["bars: 95 % intervals of the medians"]
     if any(choice_of(axis, row) == OWN for row in rows) and axis == "policy":
-        words.append("black line: memory of the CPUs' own node")
+        words.append("upright line: memory of the CPUs' own node")
     if any(rowed.is_marked(row) for row in rows):
         words.append("hollow: " + ", ".join(dict.fromkeys(mark for row in rows for mark in layout.marks(row))))
     hidden = sum(len(figures[figure]) - len(part) for figure, part in shown.items())
