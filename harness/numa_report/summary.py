@@ -7,6 +7,7 @@
 * ci_low, ci_high: the 95 % percentile bootstrap of that median, rounds drawn first and samples within each then
   (Davison and Hinkley, "Bootstrap Methods", 1997, 3.8), so that drift between rounds widens it; 2,000 resamples, the
   same draws for all cells with as many samples in their rounds, so that the same samples give the same interval.
+  Empty for a cell of one sample.
 * mad: median absolute deviation from the median, in the metric's unit.
 * outliers: samples whose modified z-score |x - median| / (1.4826 mad) is above 3.5 (Iglewicz and Hoaglin, 1993).
   They are counted, never removed: the median does not need it, and they say how busy the machine was.
@@ -98,6 +99,8 @@ def summarise_cell(group, rounds, interval, failures=None):
     fractions = [row["placed_fraction"] for row in group if row["placed_fraction"] is not None]
     placement = worst_placement(group)
     noise = describe_noise(len(values), middle, low, high, round_medians)
+    if len(values) == 1:  # which says nothing of a spread
+        low = high = None
     status = "failed" if failures else "misplaced" if placement == "failed" else "noisy" if noise else "ok"
     pages = {row["pages"] for row in group}
     return {

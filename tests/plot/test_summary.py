@@ -27,6 +27,11 @@ def test_median_mad_and_counts_are_over_all_rounds():
     assert row["ci_low"] <= 100 <= row["ci_high"]
 
 
+def test_one_sample_has_no_interval():
+    row = only(summary.summarise(cells([[100]])))
+    assert (row["median"], row["ci_low"], row["ci_high"], row["status"]) == (100, None, None, "noisy")
+
+
 def test_interval_covers_the_true_median_about_95_times_in_100():
     random = numpy.random.default_rng(1)
     trials = [[sorted(random.normal(100, 3, 41))] for _ in range(300)]
