@@ -1,6 +1,7 @@
 """plot.py --import FORMAT FILE: a run's folder of what another tool printed, so that old measurements compare."""
 
 import datetime
+import itertools
 import os
 import re
 import shutil
@@ -73,7 +74,9 @@ def new_folder(out, host):
         safe = re.sub(r"[^A-Za-z0-9_.-]", "-", host)
         time = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}"
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-        out = os.path.join(root, "results", f"{time}-{safe}")
+        first = os.path.join(root, "results", f"{time}-{safe}")
+        several = itertools.chain([first], (f"{first}-{number}" for number in itertools.count(2)))  # in one second
+        return next(path for path in several if not os.path.exists(path))
     if os.path.exists(out) and (not os.path.isdir(out) or os.listdir(out)):
         raise UsageError(f"--out: {out} is not a new or empty folder")
     return out

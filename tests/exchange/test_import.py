@@ -8,6 +8,7 @@ runs: multichase (commit a1ffd89) and likwid-bench 5.2.2 on a host, numademo 2.0
 
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -218,6 +219,15 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="not a new or empty folder"):
         importing.main("mlc", [str(INPUTS / "mlc_v3.11a.txt")], str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_without_out_each_import_has_a_folder_named_by_time_and_host(tmp_path, monkeypatch):
+    monkeypatch.setattr(importing.os.path, "realpath", lambda _: str(tmp_path / "harness" / "numa_exchange" / "x.py"))
+    for _ in range(3):
+        importing.main("mlc", [str(INPUTS / "mlc_v3.11a.txt")], host="db 1/x")
+    folders = list((tmp_path / "results").iterdir())
+    assert len(folders) == 3 and all(re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-db-1-x(-[23])?", path.name) for path in folders)
+    assert {Run(str(path)).rows[0]["host"] for path in folders} == {"db 1/x"}
 
 
 def test_an_unknown_format_names_those_there_are(capsys):
