@@ -2,6 +2,7 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 from conftest import environment as machine_environment
@@ -190,3 +191,12 @@ def test_what_the_five_lines_have_no_room_for_is_on_the_page(tmp_path):
     kinds = [line.partition(":")[0] for line in run.all_words]
     places = [text.index(f">{kind}<") for kind in kinds]
     assert places == sorted(places) and f"<summary>{len(run.more_words)} more</summary>" in text
+
+
+def test_the_published_xeon_6_is_shown_with_its_two_odd_cells(tmp_path):
+    """Its figures have no intervals, and are judged as they stand."""
+    published = Path(__file__).resolve().parents[2] / "results" / "reference" / "granite-rapids-6980p-snc3.csv"
+    (tmp_path / "matrix.csv").write_bytes(published.read_bytes())
+    run = Run(str(tmp_path))
+    assert {(row["cpu_node"], row["mem_node"]) for row in run.rows if row.get("outlier")} == set(ODD)
+    assert any(line.startswith("outliers: bandwidth (read), CPUs of node 2 to memory of node 4: 27.9 GB/s") for line in run.words)

@@ -34,10 +34,15 @@ def is_remote(row):
     return row["mem_node"] is not None and row["cpu_node"] != row["mem_node"]
 
 
+def measured(rows):
+    """The cells with a figure, measured as asked, of a metric with a table of its own."""
+    return [row for row in rows if row["status"] in MEASURED and row["median"] and is_main(row["metric"])]
+
+
 def usable(rows):
-    """The cells that claims are made of: measured as asked, with an interval, of a metric with a table of its own."""
-    return [row for row in rows if row["status"] in MEASURED and row["samples"] >= FEWEST_SAMPLES and row["median"]
-            and row["ci_low"] is not None and row["ci_high"] is not None and is_main(row["metric"])]
+    """The cells that claims are made of: measured, with an interval."""
+    return [row for row in measured(rows) if row["samples"] >= FEWEST_SAMPLES
+            and row["ci_low"] is not None and row["ci_high"] is not None]
 
 
 def are_apart(a, b):

@@ -11,6 +11,8 @@ scale of logarithms. It does not fit when that distance is over 15 %, and over 1
 distances, which is about 4 standard deviations of values with normal noise; and when its whole interval is worse than
 the kind's median. In a kind of several distances that also has to hold of the values divided by their distances: what
 the SLIT explains is no outlier. Only slower cells are named; a faster one costs nobody anything.
+
+Published and imported figures have no intervals: in a table of such alone the figures are judged as they stand.
 """
 
 import math
@@ -19,7 +21,8 @@ from statistics import median
 
 from .. import layout
 from ..schema import HIGHER
-from .cells import WHOLE, figures_of, grouped, is_bound, is_remote, known, nodes_without_cpus, usable, value_words
+from .cells import (WHOLE, figures_of, grouped, is_bound, is_remote, known, measured, nodes_without_cpus, usable,
+                    value_words)
 
 FEWEST_CELLS = 4  # of a kind that can be judged
 MERGED_BELOW = 8
@@ -36,8 +39,8 @@ def outliers(rows, environment):
     distances = figures_of(known(environment.get("topology")).get("distances"))
     no_cpus = nodes_without_cpus(environment)
     found = []
-    for cells in grouped(filter(is_bound, usable(rows)), *WHOLE).values():
-        for kind in kinds(cells, distances, no_cpus):
+    for table in grouped(filter(is_bound, measured(rows)), *WHOLE).values():
+        for kind in kinds(usable(table) or table, distances, no_cpus):
             if len(kind) >= FEWEST_CELLS:
                 middle = median(row["median"] for row, _ in kind)
                 found += [Outlier(row, len(kind), middle) for row in misfits(kind)]
@@ -88,6 +91,8 @@ def badness(row, value):
 def best_end(row):
     """The better end of the row's interval; some bootstrap's may reach to 0."""
     end = row["ci_high"] if row["better"] == HIGHER else row["ci_low"]
+    if end is None:
+        return row["median"]
     return end if end > 0 else 1e-9 * row["median"]
 
 
