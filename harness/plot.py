@@ -99,6 +99,10 @@ def report_fleet(folder):
     return 1 if errors else 0
 
 
+def missing_modules(needed=NEEDED):
+    return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
 def main(parsed):
     sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
     from numa_report.errors import run_main
@@ -123,8 +127,7 @@ def main(parsed):
 
 if __name__ == "__main__":
     parsed = parse_arguments(sys.argv[1:])
-    needed = NEEDED_TO_COMPARE if parsed.compare else NEEDED
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    missing = missing_modules(NEEDED_TO_COMPARE if parsed.compare else NEEDED)
     if missing:
         if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
             os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, os.path.abspath(__file__), *sys.argv[1:]])

@@ -19,7 +19,7 @@ setup() {
     run --separate-stderr sweep --cpus 0 --mem-nodes 0 --rounds 2 --out "$out"
     [ "$status" -eq 0 ]
     [[ $output = *"Memory latency in ns"*"90.3 (1.00×)"*"Memory bandwidth in GB/s"*"triad"*"$out/latency.png"*"page: $out/report.html" ]]
-    [ "$(cd "$out" && echo *)" = "SHA256SUMS bandwidth.png bandwidth.svg cells environment.json joblog.tsv jobs.txt latency.png latency.svg matrix.csv plan.csv report.html samples.csv sentinel.csv topology.xml verdict.txt" ]
+    [ "$(cd "$out" && echo *)" = "SHA256SUMS bandwidth.png bandwidth.svg cells drift.png drift.svg environment.json joblog.tsv jobs.txt latency.png latency.svg matrix.csv plan.csv report.html samples.csv samples.png samples.svg sentinel.csv topology.xml verdict.txt" ]
     [ "$(find "$out/cells" -name 'round[12].*.cpu0.node0.*' | sed 's/.*\.//' | sort | uniq -c | tr -s ' ' | paste -s -d ,)" = \
         " 4 err, 4 out, 4 run, 4 sh" ]
     [ "$(find "$out/cells" -name 'sentinel[123].latency.cpu0.node0.run' | wc -l)" -eq 3 ]
