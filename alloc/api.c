@@ -24,7 +24,7 @@ static int pool_index_of(int node) {
 
 exported void *na_malloc_on(int node, size_t size) {
     int index = pool_index_of(node);
-    return index < 0 ? NULL : na_aligned_on((unsigned)index, BLOCK_ALIGNMENT, size);
+    return index < 0 ? NULL : na_aligned_on((unsigned)index, 1, size, CALLER);
 }
 
 exported void *na_aligned_alloc_on(int node, size_t alignment, size_t size) {
@@ -33,7 +33,7 @@ exported void *na_aligned_alloc_on(int node, size_t alignment, size_t size) {
         return NULL;
     }
     int index = pool_index_of(node);
-    return index < 0 ? NULL : na_aligned_on((unsigned)index, alignment, size);
+    return index < 0 ? NULL : na_aligned_on((unsigned)index, alignment, size, CALLER);
 }
 
 /* --- where memory is ----------------------------------------------------------------------- */
@@ -54,9 +54,8 @@ static bool is_block(struct segment *segment, const void *pointer) {
 }
 
 exported int na_node_of(const void *pointer) {
-    struct segment *segment =
-        (uintptr_t)pointer >> ADDRESS_BITS == 0 ? find_segment(pointer) : NULL;
-    if (segment == NULL || !is_block(segment, pointer)) {
+    struct segment *segment = segment_of_any(pointer);
+    if (segment == NULL || !segment_holds(segment, pointer) || !is_block(segment, pointer)) {
         errno = EINVAL;
         return -1;
     }
@@ -92,7 +91,7 @@ exported enum na_resident_status na_resident(const void *pointer, size_t size, s
 /* A structure of the first version ends here. */
 #define NA_STATS_BYTES_MIN (offsetof(struct na_stats, foreign_frees) + sizeof(uint64_t))
 
-static struct na_node_stats node_stats(const struct pool *pool) {
+reads_unlocked static struct na_node_stats node_stats(const struct pool *pool) {
     return (struct na_node_stats){
         .node = pool->node,
         .placing = pool->placing,
@@ -109,7 +108,7 @@ static struct na_node_stats node_stats(const struct pool *pool) {
     };
 }
 
-exported int na_stats(struct na_stats *result) {
+reads_unlocked exported int na_stats(struct na_stats *result) {
     if (result == NULL || result->struct_bytes < NA_STATS_BYTES_MIN ||
         (result->nodes == NULL && result->node_capacity != 0)) {
         errno = EINVAL;

@@ -48,6 +48,21 @@
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 #define slow_path           __attribute__((noinline, cold))
 
+/* On what counts without stopping anybody: its numbers may be a moment apart, which
+ * ThreadSanitizer need not report. */
+#define reads_unlocked __attribute__((no_sanitize_thread))
+
+/* Between these memcheck does not report: free blocks, which no program may touch, are the
+ * allocator's to read and write (memcheck.c). */
+#ifdef NA_VALGRIND
+#include <valgrind/memcheck.h>
+#define memcheck_ignores() VALGRIND_DISABLE_ERROR_REPORTING
+#define memcheck_looks()   VALGRIND_ENABLE_ERROR_REPORTING
+#else
+#define memcheck_ignores() ((void)0)
+#define memcheck_looks()   ((void)0)
+#endif
+
 #ifdef NA_DEBUG
 #define na_assert(condition) ((condition) ? (void)0 : __builtin_trap())
 #else

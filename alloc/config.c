@@ -24,6 +24,7 @@ struct config {
     size_t min_size_bytes; /* smallest block the policy applies to; smaller ones are placed local */
     enum page_kind pages;
     enum on_error on_error;
+    bool checks;
     bool stats;
     bool stats_on_signal;
     char stats_path[PATH_MAX]; /* empty: standard error */
@@ -312,11 +313,9 @@ static bool parse_stats_signal(struct config *config, const struct topology *top
 
 static bool parse_checks(struct config *config, const struct topology *topology, const char *value,
                          struct text *reason) {
-    (void)config, (void)topology;
-    if (strcmp(value, "off") == 0)
-        return true;
-    return refuse(reason, strcmp(value, "on") == 0 ? "this version has no hardened mode"
-                                                   : "neither off nor on");
+    (void)topology;
+    config->checks = strcmp(value, "on") == 0;
+    return config->checks || strcmp(value, "off") == 0 || refuse(reason, "neither off nor on");
 }
 
 /* In the order they are read: NUMA_ALLOC_STATS_SIGNAL looks at what came of NUMA_ALLOC_STATS. */
@@ -335,7 +334,7 @@ static const struct config_variable {
     {"NUMA_ALLOC_STATS", parse_stats,
      "stderr, or a path of under 4096 characters (%p: process id)"},
     {"NUMA_ALLOC_STATS_SIGNAL", parse_stats_signal, "0, or 1 with NUMA_ALLOC_STATS"},
-    {"NUMA_ALLOC_CHECKS", parse_checks, "off"},
+    {"NUMA_ALLOC_CHECKS", parse_checks, "off or on"},
 };
 
 /* What the variable accepts, cut with "..." where there is not room for all nodes. */
@@ -357,6 +356,9 @@ static bool config_read(struct config *config, const struct topology *topology,
                         config_lookup lookup, struct config_problem *problem) {
     memset(config, 0, sizeof *config);
     config->policy = POLICY_BIND;
+#ifdef NA_VALGRIND
+    config->checks = true; /* memcheck.c counts on it */
+#endif
     int lowest = node_set_next(&topology->has_memory, 0);
     node_set_add(&config->nodes, lowest < 0 ? 0 : (unsigned)lowest);
     for (size_t i = 0; i < sizeof config_variables / sizeof config_variables[0]; i++) {

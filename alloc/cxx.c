@@ -18,7 +18,7 @@ static slow_path void *new_retry(size_t alignment, size_t size, bool throws) {
         if (handler == NULL) {
             if (_ZSt17__throw_bad_allocv != NULL)
                 _ZSt17__throw_bad_allocv();
-            die_of_misuse("operator new: no memory, and no C++ run-time to throw with:", NULL);
+            die_of_misuse("operator new: no memory, and no C++ run-time to throw with", NULL);
         }
         handler();
         void *block = na_aligned(alignment, size);
@@ -28,12 +28,12 @@ static slow_path void *new_retry(size_t alignment, size_t size, bool throws) {
     return NULL;
 }
 
-static inline void *new_aligned(size_t size, size_t alignment, bool throws) {
+entry_point void *new_aligned(size_t size, size_t alignment, bool throws) {
     void *block = na_aligned(alignment, size);
     return likely(block != NULL) ? block : new_retry(alignment, size, throws);
 }
 
-static inline void *new_block(size_t size, bool throws) {
+entry_point void *new_block(size_t size, bool throws) {
     return new_aligned(size, 1, throws);
 }
 
@@ -79,8 +79,8 @@ exported void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment,
     return new_aligned(size, alignment, false);
 }
 
-/* Each form of delete is free: size and alignment, passed on in registers, are known from the
- * address. */
+/* Each form of delete is free. Alignments, passed on in registers, are known from the address;
+ * sizes are only looked at with checks on. */
 exported void _ZdlPv(void *pointer);
 exported void _ZdlPv(void *pointer) {
     na_free(pointer);
@@ -89,13 +89,21 @@ exported void _ZdlPv(void *pointer) {
 #define DELETE_ALIAS(symbol) exported void symbol(void *pointer) __attribute__((alias("_ZdlPv")))
 
 DELETE_ALIAS(_ZdaPv);
-DELETE_ALIAS(_ZdlPvm);
-DELETE_ALIAS(_ZdaPvm);
 DELETE_ALIAS(_ZdlPvRKSt9nothrow_t);
 DELETE_ALIAS(_ZdaPvRKSt9nothrow_t);
 DELETE_ALIAS(_ZdlPvSt11align_val_t);
 DELETE_ALIAS(_ZdaPvSt11align_val_t);
-DELETE_ALIAS(_ZdlPvmSt11align_val_t);
-DELETE_ALIAS(_ZdaPvmSt11align_val_t);
 DELETE_ALIAS(_ZdlPvSt11align_val_tRKSt9nothrow_t);
 DELETE_ALIAS(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+
+exported void _ZdlPvm(void *pointer, size_t size);
+exported void _ZdlPvm(void *pointer, size_t size) {
+    na_free_sized(pointer, size);
+}
+
+#define SIZED_DELETE_ALIAS(symbol)                                                                 \
+    exported void symbol(void *pointer, size_t size) __attribute__((alias("_ZdlPvm")))
+
+SIZED_DELETE_ALIAS(_ZdaPvm);
+SIZED_DELETE_ALIAS(_ZdlPvmSt11align_val_t);
+SIZED_DELETE_ALIAS(_ZdaPvmSt11align_val_t);

@@ -2,6 +2,7 @@
  * alignment (glibc manual, 3.2.3 "Unconstrained Allocation", and malloc(3), posix_memalign(3)). */
 #pragma once
 
+#include "memcheck.c"
 #include "stats_json.c"
 
 #include <malloc.h>
@@ -89,14 +90,12 @@ exported void *pvalloc(size_t size) {
 
 exported void free_sized(void *pointer, size_t size);
 exported void free_sized(void *pointer, size_t size) {
-    (void)size;
-    na_free(pointer);
+    na_free_sized(pointer, size);
 }
 
 exported void free_aligned_sized(void *pointer, size_t alignment, size_t size);
 exported void free_aligned_sized(void *pointer, size_t alignment, size_t size) {
-    (void)alignment, (void)size;
-    na_free(pointer);
+    na_free_aligned_sized(pointer, alignment, size);
 }
 
 /* --- questions and hints ------------------------------------------------------------------- */

@@ -112,12 +112,35 @@ static slow_path void page_attend(struct page *page) {
     }
     if (page->used == 0 && page->state == PAGE_QUEUED)
         heap_empty_page(page->heap, page);
+    else if (unlikely(page->used == 0 && page->state == PAGE_KEPT)) /* none was in use */
+        die_of_misuse("double free in memory where every block is free", page_start(page));
 }
 
+/* Never returns. The compiler is not to know: it would then make free a stack frame for this call
+ * instead of jumping here. */
+static slow_path void page_refuse(const void *block) {
+    __asm__("" : "+r"(block));
+    if (block != NULL)
+        die_of_misuse("double free", block);
+}
+
+/* The owner's free: the fast path, with checks off. */
 static inline void page_free_own(struct page *page, struct block *block) {
     struct block **list = (struct block **)((uintptr_t)page + page->own_list);
+    if (unlikely(*list == block)) { /* freed twice in a row; so far glibc looks as well */
+        page_refuse(block);
+        return;
+    }
     block->next = *list;
     *list = block;
+    if (unlikely(--page->used == 0))
+        page_attend(page);
+}
+
+/* The same with checks on; the block has passed them. */
+static inline void page_take_back(struct page *page, struct block *block) {
+    block_link(block, page->local_free);
+    page->local_free = block;
     if (unlikely(--page->used == 0))
         page_attend(page);
 }

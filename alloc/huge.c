@@ -194,7 +194,7 @@ static void *huge_allocate(struct pool *pool, size_t size_bytes, size_t alignmen
 
 static void huge_check(const struct segment *head, const void *block) {
     if (unlikely((uintptr_t)block != head->base))
-        die_of_misuse("invalid pointer:", block);
+        die_of_misuse("free or realloc of an invalid pointer", block);
 }
 
 static void huge_free(struct segment *head, void *block) {

@@ -17,6 +17,12 @@ static struct {
     _Atomic(struct segment *) all; /* heads ever made, for the statistics */
 } huge;
 
+/* What is known of the block that a head describes, for ever its own. */
+static bool huge_add_records(struct segment *head) {
+    head->records = meta_allocate(2 * sizeof *head->records);
+    return head->records != NULL;
+}
+
 static struct segment *huge_head_new(void) {
     lock_take(&huge.lock);
     struct segment *head = huge.spare;
@@ -26,7 +32,7 @@ static struct segment *huge_head_new(void) {
     if (head != NULL)
         return head;
     head = meta_allocate(sizeof *head + sizeof head->pages[0]);
-    if (head == NULL)
+    if (head == NULL || (na.config.checks && !huge_add_records(head)))
         return NULL;
     head->next_all = atomic_load_explicit(&huge.all, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&huge.all, &head->next_all, head,
@@ -88,11 +94,11 @@ static void kept_make_room(struct pool *pool, size_t bytes) {
     }
 }
 
-/* Keeps a freed block, in place of older ones where need be; none where address space is limited.
- * The pool is locked. */
+/* Keeps a freed block, in place of older ones where need be; none where address space is limited,
+ * or where checks are on, so that its use ends the program. The pool is locked. */
 static void kept_put(struct pool *pool, struct segment *head) {
     struct segment **link = &pool->kept;
-    if (head->huge_bytes > KEPT_BYTES_MAX || na.segment_bytes != SEGMENT_SIZE) {
+    if (head->huge_bytes > KEPT_BYTES_MAX || na.segment_bytes != SEGMENT_SIZE || na.config.checks) {
         kept_let_go(pool, head);
         return;
     }

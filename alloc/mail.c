@@ -64,11 +64,13 @@ static __attribute__((noinline)) void mail_open(struct thread *owner, const stru
                 (struct block *)(letter->window + letter->blocks[i] * BLOCK_ALIGNMENT);
             struct page *page = page_of(segment_of(block), block);
             if (unlikely(page->heap == NULL))
-                die_of_misuse("invalid pointer, or freed twice:", block);
-            if (likely(page->heap->thread == thread))
-                page_free_own(page, block);
-            else
+                die_of_misuse("free of an invalid pointer, or double free", block);
+            if (unlikely(page->heap->thread != thread))
                 page_free_remote(page, block);
+            else if (unlikely(na.config.checks))
+                page_take_back(page, block);
+            else
+                page_free_own(page, block);
         }
         atomic_fetch_sub_explicit(&owner->mailbox_letters, 1, memory_order_relaxed);
         letter_push(&letter->from->returned, letter);
@@ -116,7 +118,10 @@ static bool mail_send(struct thread *thread, struct thread *to, const void *bloc
             return false;
     }
     struct letter *letter = open->letter;
-    letter->blocks[letter->count++] = (uint32_t)(((uintptr_t)block - window) / BLOCK_ALIGNMENT);
+    uint32_t number = (uint32_t)(((uintptr_t)block - window) / BLOCK_ALIGNMENT);
+    if (unlikely(letter->count != 0 && letter->blocks[letter->count - 1] == number))
+        die_of_misuse("double free", block);
+    letter->blocks[letter->count++] = number;
     if (unlikely(letter->count == LETTER_BLOCKS))
         mail_post(thread, open);
     return true;

@@ -64,8 +64,9 @@ static uint64_t groups_left_bytes(const char *proc_root, const char *groups_root
     const char *line = text;
     while (strncmp(line, prefix, sizeof prefix - 1) != 0) {
         line = strchr(line, '\n');
-        if (line++ == NULL)
+        if (line == NULL)
             return left_bytes;
+        line++;
     }
     line += sizeof prefix - 1;
     text_add(&path, groups_root);

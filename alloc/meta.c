@@ -6,11 +6,16 @@
 
 #define META_CHUNK_BYTES (1 * MIB)
 
+/* The first chunk is the library's own, so that set-up never wants for memory: it is done once, and
+ * a policy that it could not note would be lost for good. */
+static _Alignas(CACHE_LINE) char meta_first_chunk[META_CHUNK_BYTES];
+
 static struct {
     struct lock lock;
     uintptr_t next, end;
     uint64_t bytes; /* handed out */
-} meta;
+} meta = {.next = (uintptr_t)meta_first_chunk,
+          .end = (uintptr_t)meta_first_chunk + META_CHUNK_BYTES};
 
 /* Zeroed memory for ever, or NULL. */
 static void *meta_allocate(size_t size_bytes) {

@@ -14,7 +14,8 @@
  *   page.c heap.c mail.c thread.c     small blocks
  *   process.c span.c                  set-up and fork, blocks that are runs
  *   core.c residency.c stats.c        malloc and free, what they can tell
- *   stats_json.c entry.c cxx.c api.c  that as JSON; the public names
+ *   stats_json.c memcheck.c           that as JSON; what valgrind is told, in a build for it
+ *   entry.c cxx.c api.c               the public names
  *
  * docs/ARCHITECTURE.md follows one malloc and one remote free through them. */
 #include "api.c"

@@ -68,8 +68,8 @@ static const struct option_row {
                       "stands for the process id, else children overwrite it (default: none)"},
     [OPTION_STATS_SIGNAL] = {"stats-signal", "0|1", "NUMA_ALLOC_STATS_SIGNAL",
                              "1: statistics on SIGUSR2, too; needs --stats (default: 0)"},
-    [OPTION_CHECKS] = {"checks", "off", "NUMA_ALLOC_CHECKS",
-                       "hardened mode, which this version has not got (default: off)"},
+    [OPTION_CHECKS] = {"checks", "off|on", "NUMA_ALLOC_CHECKS",
+                       "on: stop, with one line, where blocks are misused; slower (default: off)"},
     [OPTION_CPUS] = {"cpus", "LIST", NULL,
                      "run on these CPUs, such as 0,2-3 (default: as numa_run was started)"},
     [OPTION_CPU_NODES] = {"cpu-nodes", "LIST", NULL,
@@ -365,10 +365,10 @@ static struct elf_kind elf_kind_of(const char *path) {
         kind.interpreted = true;
         return kind;
     }
-    for (size_t i = 0; i < head.header.e_phnum; i++) {
-        Elf64_Phdr entry;
-        size_t offset = head.header.e_phoff + i * sizeof entry;
-        if (offset + sizeof entry > (size_t)length)
+    size_t offset = head.header.e_phoff;
+    Elf64_Phdr entry;
+    for (size_t i = 0; i < head.header.e_phnum; i++, offset += sizeof entry) {
+        if (offset > (size_t)length || (size_t)length - offset < sizeof entry)
             break;
         memcpy(&entry, head.bytes + offset, sizeof entry);
         kind.interpreted |= entry.p_type == PT_INTERP;

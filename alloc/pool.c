@@ -2,6 +2,7 @@
  * free runs purged once they have lain idle. */
 #pragma once
 
+#include "guards.c"
 #include "huge_pages.c"
 #include "kept.c"
 #include "slices.c"
@@ -152,10 +153,13 @@ static struct segment *pool_carve_segment(struct pool *pool) {
         pool_look_if_full(pool, na.segment_bytes);
     if (!pool_ready_segment(pool))
         return NULL;
-    struct segment *segment =
-        meta_allocate(sizeof *segment + SEGMENT_SLICES * sizeof segment->pages[0]);
+    size_t description_bytes = sizeof(struct segment) + SEGMENT_SLICES * sizeof(struct page);
+    size_t more_bytes = na.config.checks ? records_bytes(na.segment_bytes / SLICE_SIZE) : 0;
+    struct segment *segment = meta_allocate(description_bytes + more_bytes);
     if (segment == NULL)
         return NULL;
+    if (na.config.checks)
+        segment->records = (_Atomic(uint64_t) *)((uintptr_t)segment + description_bytes);
     segment->base = pool->arena_next;
     segment->pool = pool;
     segment->kind = SEGMENT_UNUSED;
@@ -420,22 +424,6 @@ static slow_path void pool_touch_ahead(struct run run, unsigned count) {
     pool_touch(segment->pool, (uintptr_t)run_start(run), (end - run.slice) * SLICE_SIZE);
 }
 
-/* Takes a run of `count` slices at a multiple of `alignment` slices. Without may_carve, only from
- * segments there are. */
-static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsigned count,
-                                unsigned alignment, bool may_carve) {
-    lock_take(&pool->lock);
-    pool_purge_if_due(pool);
-    struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
-    bool touch = run.untouched && pool_is_touched(pool) && !run.segment->reserved_pages;
-    if (touch && kind < PAGED_KINDS)
-        pool_touch_ahead(run, count);
-    pool_unlock(pool);
-    if (touch && kind == SEGMENT_SPAN)
-        pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE);
-    return run;
-}
-
 /* Takes a run back; its memory is purged later unless it is handed out again before. Locked. */
 static void pool_return_run_locked(struct segment *segment, unsigned slice, unsigned count) {
     struct pool *pool = segment->pool;
@@ -445,6 +433,35 @@ static void pool_return_run_locked(struct segment *segment, unsigned slice, unsi
     pool->slices_used -= count;
     pool_expect_purging(pool);
     pool_purge_if_due(pool);
+}
+
+/* With checks on: what was freed in the run was not written to since, and its guards are lifted. A
+ * guard stays that the next span may want, but where a helper touches the run, which would meet it.
+ * False: the kernel keeps a guard, and the run is given back. Locked. */
+static bool run_make_ready(struct run run, enum segment_kind kind, unsigned count) {
+    bool keeps_last = kind == SEGMENT_SPAN && !pool_is_touched(run.segment->pool);
+    if (slices_make_ready(run.segment, run.slice, count, keeps_last))
+        return true;
+    pool_return_run_locked(run.segment, run.slice, count);
+    return false;
+}
+
+/* Takes a run of `count` slices at a multiple of `alignment` slices. Without may_carve, only from
+ * segments there are. */
+static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsigned count,
+                                unsigned alignment, bool may_carve) {
+    lock_take(&pool->lock);
+    pool_purge_if_due(pool);
+    struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
+    if (unlikely(na.config.checks) && run.segment != NULL && !run_make_ready(run, kind, count))
+        run = (struct run){NULL, 0, false, false};
+    bool touch = run.untouched && pool_is_touched(pool) && !run.segment->reserved_pages;
+    if (touch && kind < PAGED_KINDS)
+        pool_touch_ahead(run, count);
+    pool_unlock(pool);
+    if (touch && kind == SEGMENT_SPAN)
+        pool_touch(pool, (uintptr_t)run_start(run), count * SLICE_SIZE);
+    return run;
 }
 
 static void pool_return_run(struct segment *segment, unsigned slice, unsigned count) {

@@ -5,8 +5,20 @@
 
 /* --- fork ---------------------------------------------------------------------------------- */
 
+/* glibc's fork takes its lock on the list of streams after all handlers. Who holds that, in
+ * fflush(NULL), waits for a stream whose user may wait for a lock of ours: it comes before ours. */
+__attribute__((weak)) void _IO_list_lock(void);
+__attribute__((weak)) void _IO_list_unlock(void);
+__attribute__((weak)) void _IO_list_resetlock(void);
+
+static bool streams_have_lock(void) {
+    return _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
+}
+
 /* Every lock is held across a fork, so that what they guard is whole in the child. */
 static void fork_prepare(void) {
+    if (streams_have_lock())
+        _IO_list_lock();
     lock_take(&threads.lock);
     lock_take(&span_turns.lock);
     for (unsigned i = 0; i < na.pool_count; i++)
@@ -24,6 +36,8 @@ static void fork_in_parent(void) {
         lock_release(&na.pools[i].lock);
     lock_release(&span_turns.lock);
     lock_release(&threads.lock);
+    if (streams_have_lock())
+        _IO_list_unlock();
 }
 
 /* The parent's other threads do not exist here and were stopped anywhere: what they own is not
@@ -36,6 +50,8 @@ static void fork_in_child(void) {
         lock_reset(&na.pools[i].lock);
     lock_reset(&span_turns.lock);
     lock_reset(&threads.lock);
+    if (streams_have_lock())
+        _IO_list_resetlock();
 }
 
 /* --- set-up --------------------------------------------------------------------------- */
@@ -83,8 +99,9 @@ static void read_config_or_exit(void) {
 
 #define MPOL_WEIGHTED_INTERLEAVE 6 /* Linux 6.9; not in Debian 12's <numaif.h> */
 
-/* Of the mappings a process may have, stripes may take this part. */
+/* Of the mappings a process may have, stripes and guards may take these parts. */
 #define STRIPE_MAPPINGS_SHARE 8
+#define GUARD_MAPPINGS_SHARE  8
 
 static size_t mappings_max(void) {
     char text[32];
@@ -190,17 +207,18 @@ static void set_up_pool_of_node(void) {
     }
 }
 
+/* What set-up takes for as many nodes as there may be: the pools, and up to four rotations. */
+_Static_assert((NODE_IDS_MAX + 1) * sizeof(struct pool) +
+                       4 * (sizeof(struct rotation) + NODE_IDS_MAX * sizeof(struct turn)) <=
+                   META_CHUNK_BYTES,
+               "the first chunk is enough for set-up");
+
 /* One pool a memory node, placed as preferred, so that a full node spills over rather than kills,
  * but for the one that `bind` names; and one more for a policy that is not one node. */
 static void set_up_pools(void) {
-    static struct pool last_resort;
     struct config *config = &na.config;
     unsigned count = node_set_count(&na.topology.has_memory);
     struct pool *pools = meta_allocate((count + 1) * sizeof *pools);
-    if (pools == NULL) {
-        pools = &last_resort;
-        count = 0;
-    }
     na.pools = pools;
     na.node_count = count;
     int node = -1;
@@ -264,6 +282,11 @@ static slow_path void runtime_set_up(void) {
     na.arena_bytes = limited ? LIMITED_SEGMENT_BYTES : ARENA_BYTES;
     na.segment_bytes = limited ? LIMITED_SEGMENT_BYTES : SEGMENT_SIZE;
     na.span_size_max = limited ? LIMITED_SEGMENT_BYTES / 2 : SEGMENT_SIZE;
+    if (na.config.checks) {
+        marks_set_up();
+        records_set_up();
+        guards_set_up(mappings_max() / GUARD_MAPPINGS_SHARE);
+    }
     set_up_pools();
     threads.exit_key_valid = pthread_key_create(&threads.exit_key, thread_exit_destructor) == 0;
     atomic_store_explicit(&na.ready, true, memory_order_release);

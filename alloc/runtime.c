@@ -20,23 +20,15 @@ static struct runtime {
     size_t segment_bytes;                /* how much of a segment's address range is used */
     size_t huge_page_bytes;              /* of reserved huge pages; 0: none are used */
     size_t span_size_max;                /* larger blocks are mappings of their own */
+    uint64_t secrets[4];                 /* of NUMA_ALLOC_CHECKS=on (marks.c) */
+    uint8_t guard_kind;                  /* enum guard_kind */
+    size_t guard_bytes;                  /* of one guard page; 0: there are none */
+    _Atomic(long) guard_mappings;        /* as many mappings as guard pages may take more of */
     _Atomic(bool) warned;                /* the one line about a refused policy is out */
     _Atomic(bool) warned_pages;          /* likewise about huge pages */
     _Atomic(bool) warned_foreign;
     _Atomic(uint64_t) foreign_frees;
 } na;
-
-/* A misuse that cannot be survived: one line, then abort, as glibc does. */
-__attribute__((noreturn)) static slow_path void die_of_misuse(const char *what,
-                                                              const void *pointer) {
-    struct message message;
-    message_begin(&message);
-    text_add(&message.text, what);
-    text_add(&message.text, " ");
-    text_add_hex(&message.text, (uintptr_t)pointer);
-    message_send(&message);
-    sys_abort();
-}
 
 /* Begins the line about something asked for that cannot be had. False when none is due: nothing is
  * to be said, or `said` tells that it was. */

@@ -12,6 +12,11 @@ static inline struct segment *segment_of(const void *pointer) {
                                 memory_order_relaxed);
 }
 
+/* The same for whatever number a pointer may be; the table has no entries for the highest. */
+static inline struct segment *segment_of_any(const void *pointer) {
+    return (uintptr_t)pointer >> ADDRESS_BITS == 0 ? segment_of(pointer) : NULL;
+}
+
 /* Ordered after the segment's set-up: who was handed a block has synchronised with its allocation.
  */
 static void segment_register(struct segment *segment) {

@@ -36,7 +36,7 @@ static struct page *span_of(struct segment *segment, const void *block) {
     struct page *page = page_of(segment, block);
     if (unlikely(page->block_size == 0 || page->heap != NULL ||
                  ((uintptr_t)block & (SLICE_SIZE - 1)) != 0))
-        die_of_misuse("invalid pointer, or freed twice:", block);
+        die_of_misuse("free of an invalid pointer, or double free", block);
     return page;
 }
 
@@ -60,8 +60,12 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
     } else if (new_count > old_count) {
         unsigned more = new_count - old_count, tail = slice + old_count;
         fits = slices_next(segment->free_map, tail, false) >= tail + more;
+        struct run run = {segment, tail, false, false};
         if (fits)
-            touch = segment_take(segment, SEGMENT_SPAN, tail, more).untouched;
+            run = segment_take(segment, SEGMENT_SPAN, tail, more);
+        if (fits && unlikely(na.config.checks))
+            fits = run_make_ready(run, SEGMENT_SPAN, more);
+        touch = fits && run.untouched;
     }
     pool_unlock(pool);
     if (touch && pool_is_touched(pool) && !segment->reserved_pages)

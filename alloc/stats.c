@@ -3,7 +3,7 @@
  * signal handler may ask for them. */
 #pragma once
 
-#include "core.c"
+#include "checks.c"
 #include "residency.c"
 
 struct class_stats {
@@ -20,7 +20,7 @@ struct heap_stats {
     uint64_t threads, remote_frees, node_switches;
 };
 
-static uint64_t page_live_blocks(const struct page *page) {
+reads_unlocked static uint64_t page_live_blocks(const struct page *page) {
     switch (page->state) {
     case PAGE_PARKED:
         return page->capacity;
@@ -31,7 +31,8 @@ static uint64_t page_live_blocks(const struct page *page) {
     }
 }
 
-static void stats_add_segment(struct heap_stats *stats, const struct segment *segment) {
+reads_unlocked static void stats_add_segment(struct heap_stats *stats,
+                                             const struct segment *segment) {
     /* Read once: another thread may be giving an unused segment its kind. */
     enum segment_kind kind = *(const volatile uint8_t *)&segment->kind;
     if (kind == SEGMENT_UNUSED)
@@ -55,7 +56,7 @@ static void stats_add_segment(struct heap_stats *stats, const struct segment *se
     }
 }
 
-static void stats_gather(struct heap_stats *stats) {
+reads_unlocked static void stats_gather(struct heap_stats *stats) {
     memset(stats, 0, sizeof *stats);
     for (unsigned i = 0; i < na.pool_count; i++) {
         const struct pool *pool = &na.pools[i];
@@ -85,17 +86,19 @@ static uint64_t stats_live_bytes(const struct heap_stats *stats) {
 #define PLACEMENT_PAGES_MAX ((uint64_t)262144)
 
 /* The slices of a segment that may hold memory; reserved huge pages all do. */
-static void slices_with_memory(const struct segment *segment, uint64_t map[SLICE_WORDS]) {
+reads_unlocked static void slices_with_memory(const struct segment *segment,
+                                              uint64_t map[SLICE_WORDS]) {
     memset(map, 0, SLICE_WORDS * sizeof *map);
     if (segment->reserved_pages)
         slices_set(map, 0, segment->slices);
     else
-        memcpy(map, segment->touched_map, SLICE_WORDS * sizeof *map);
+        for (unsigned word = 0; word < SLICE_WORDS; word++)
+            map[word] = segment->touched_map[word];
 }
 
 /* One slice in so many is looked at: an odd number, so that the sample does not fall into step with
  * stripes and pages that take turns. */
-static uint64_t placement_stride(size_t page_bytes) {
+reads_unlocked static uint64_t placement_stride(size_t page_bytes) {
     uint64_t bytes = 0, map[SLICE_WORDS];
     for (unsigned i = 0; i < na.pool_count; i++) {
         bytes += na.pools[i].huge_bytes + na.pools[i].kept_bytes;
@@ -112,8 +115,8 @@ static uint64_t placement_stride(size_t page_bytes) {
 
 /* Asks about one slice in `stride` of those that may hold memory, and of huge blocks, the kept ones
  * too. */
-static void placement_look(struct residency *residency, const struct pool *pool, uint64_t stride,
-                           size_t page_bytes) {
+reads_unlocked static void placement_look(struct residency *residency, const struct pool *pool,
+                                          uint64_t stride, size_t page_bytes) {
     uint64_t seen = 0, map[SLICE_WORDS];
     for (struct segment *segment = atomic_load_explicit(&pool->all, memory_order_acquire);
          segment != NULL; segment = segment->next_all) {

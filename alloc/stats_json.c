@@ -74,7 +74,7 @@ static const char *placing_name(const struct pool *pool) {
 }
 
 /* Whether the pool is one the policy uses, or has been used by name. */
-static bool pool_is_told(const struct pool *pool) {
+reads_unlocked static bool pool_is_told(const struct pool *pool) {
     if (pool == na.policy_pool || pool->arenas != 0 || pool->huge_bytes_peak != 0)
         return true;
     if (pool->node < 0)
@@ -114,7 +114,7 @@ static void json_placement(struct json *json, const struct pool *pool, uint64_t 
     json_add(json, "}");
 }
 
-static void json_pool(struct json *json, const struct pool *pool, uint64_t stride) {
+reads_unlocked static void json_pool(struct json *json, const struct pool *pool, uint64_t stride) {
     uint64_t refusals = atomic_load(&pool->policy_refusals);
     json_add(json, "    {\"node\": ");
     if (pool->node < 0)
@@ -193,7 +193,7 @@ static void json_settings(struct json *json) {
     json_string(json, "pages", page_kinds[na.config.pages], ",\n  ");
 }
 
-static void json_process(struct json *json, const struct heap_stats *stats) {
+reads_unlocked static void json_process(struct json *json, const struct heap_stats *stats) {
     json_number(json, "threads", stats->threads, ",\n  ");
     json_number(json, "remote_frees", stats->remote_frees, ",\n  ");
     json_number(json, "node_switches", stats->node_switches, ",\n  ");

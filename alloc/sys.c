@@ -66,9 +66,57 @@ static uintptr_t sys_map(uintptr_t hint, size_t size_bytes, int protection, int 
     return result < 0 && result > -4096 ? 0 : (uintptr_t)result;
 }
 
+/* Ranges that the kernel would not unmap: that splits a mapping, and a process may have only so
+ * many. Their memory is given back at once, their addresses by a later call. */
+#define UNMAP_LATER_MAX  64
+#define UNMAP_LATER_BUSY 1 /* somebody is at it */
+static struct {
+    _Atomic(uintptr_t) start; /* 0: free */
+    size_t size_bytes;
+} unmap_later[UNMAP_LATER_MAX];
+static _Atomic(unsigned) unmap_later_count;
+
+static bool unmap_now(uintptr_t start, size_t size_bytes) {
+    return sys_call(SYS_munmap, (long)start, (long)size_bytes, 0, 0, 0, 0) == 0;
+}
+
+/* With more of them than there is room for, addresses are lost, but no memory. */
+static slow_path void unmap_refused(uintptr_t start, size_t size_bytes) {
+    (void)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_DONTNEED, 0, 0, 0);
+    for (size_t i = 0; i < UNMAP_LATER_MAX; i++) {
+        uintptr_t expected = 0;
+        if (!atomic_compare_exchange_strong(&unmap_later[i].start, &expected, UNMAP_LATER_BUSY))
+            continue;
+        unmap_later[i].size_bytes = size_bytes;
+        atomic_store(&unmap_later[i].start, start);
+        atomic_fetch_add(&unmap_later_count, 1);
+        return;
+    }
+}
+
+/* Tries again what was refused. */
+static slow_path void unmap_refused_again(void) {
+    for (size_t i = 0; i < UNMAP_LATER_MAX; i++) {
+        uintptr_t start = atomic_load(&unmap_later[i].start);
+        if (start <= UNMAP_LATER_BUSY ||
+            !atomic_compare_exchange_strong(&unmap_later[i].start, &start, UNMAP_LATER_BUSY))
+            continue;
+        if (unmap_now(start, unmap_later[i].size_bytes)) {
+            atomic_store(&unmap_later[i].start, 0);
+            atomic_fetch_sub(&unmap_later_count, 1);
+        } else {
+            atomic_store(&unmap_later[i].start, start);
+        }
+    }
+}
+
 static void sys_unmap(uintptr_t start, size_t size_bytes) {
-    if (size_bytes != 0)
-        (void)sys_call(SYS_munmap, (long)start, (long)size_bytes, 0, 0, 0, 0);
+    if (size_bytes == 0)
+        return;
+    if (unlikely(!unmap_now(start, size_bytes)))
+        unmap_refused(start, size_bytes);
+    else if (unlikely(atomic_load_explicit(&unmap_later_count, memory_order_relaxed) != 0))
+        unmap_refused_again();
 }
 
 /* Where the next aligned mapping is asked for: below the last one. Only a hint, so races are
@@ -167,6 +215,11 @@ static bool sys_purge(uintptr_t start, size_t size_bytes) {
     return sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_DONTNEED, 0, 0, 0) == 0;
 }
 
+/* Sets the first bit of pages[i] where the range's i-th page is in memory. False: not known. */
+static bool sys_resident(uintptr_t start, size_t size_bytes, unsigned char *pages) {
+    return sys_call(SYS_mincore, (long)start, (long)size_bytes, (long)pages, 0, 0, 0) == 0;
+}
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
@@ -175,6 +228,27 @@ static bool sys_purge(uintptr_t start, size_t size_bytes) {
  * would have been SIGBUS. An empty range only asks whether the kernel can (-EINVAL: it cannot). */
 static int sys_populate(uintptr_t start, size_t size_bytes) {
     return (int)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_POPULATE_WRITE, 0, 0, 0);
+}
+
+/* Makes any use of a range a SIGSEGV; a mapping of its own. sys_make_usable undoes it. */
+static bool sys_forbid(uintptr_t start, size_t size_bytes) {
+    return sys_call(SYS_mprotect, (long)start, (long)size_bytes, PROT_NONE, 0, 0, 0) == 0;
+}
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#define MADV_GUARD_REMOVE  103
+#endif
+
+/* Drops the pages of a range and makes any use of it a SIGSEGV, without a mapping of its own.
+ * Returns 0 or -errno: -EINVAL where the kernel cannot, or the range is locked into memory. An
+ * empty range only asks whether the kernel can. */
+static int sys_guard_install(uintptr_t start, size_t size_bytes) {
+    return (int)sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_GUARD_INSTALL, 0, 0, 0);
+}
+
+static bool sys_guard_remove(uintptr_t start, size_t size_bytes) {
+    return sys_call(SYS_madvise, (long)start, (long)size_bytes, MADV_GUARD_REMOVE, 0, 0, 0) == 0;
 }
 
 /* mbind(2). `mask_bits` counts the bits in `mask`; the kernel wants one more than it reads. */
@@ -211,19 +285,37 @@ static size_t sys_address_space_limit(void) {
 
 /* --- files --------------------------------------------------------------------------------- */
 
+/* A descriptor, or -errno. */
+static long sys_open_to_read(const char *path) {
+    return sys_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
+/* Bytes read, fewer than `capacity` perhaps; 0 at the end; or -errno. */
+static long sys_read(long fd, char *buffer, size_t capacity) {
+    long got;
+    do {
+        got = sys_call(SYS_read, fd, (long)buffer, (long)capacity, 0, 0, 0);
+    } while (got == -EINTR);
+    return got;
+}
+
+static void sys_close(int fd) {
+    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 /* Reads a small file whole into `text`, NUL-terminated. Returns its length or -errno. */
 static long sys_read_file(const char *path, char *text, size_t capacity) {
-    long fd = sys_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    long fd = sys_open_to_read(path);
     if (fd < 0)
         return fd;
     size_t length = 0;
     long got;
     do {
-        got = sys_call(SYS_read, fd, (long)(text + length), (long)(capacity - 1 - length), 0, 0, 0);
+        got = sys_read(fd, text + length, capacity - 1 - length);
         if (got > 0)
             length += (size_t)got;
-    } while (got == -EINTR || (got > 0 && length < capacity - 1));
-    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    } while (got > 0 && length < capacity - 1);
+    sys_close((int)fd);
     text[length] = '\0';
     return got < 0 ? got : (long)length;
 }
@@ -231,25 +323,26 @@ static long sys_read_file(const char *path, char *text, size_t capacity) {
 /* The lines of a file of any length, or -errno. */
 static long sys_count_lines(const char *path) {
     char text[1024];
-    long fd = sys_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    long fd = sys_open_to_read(path);
     if (fd < 0)
         return fd;
     long lines = 0, got;
-    while ((got = sys_call(SYS_read, fd, (long)text, sizeof text, 0, 0, 0)) > 0 || got == -EINTR)
+    while ((got = sys_read(fd, text, sizeof text)) > 0)
         for (long i = 0; i < got; i++)
             lines += text[i] == '\n';
-    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    sys_close((int)fd);
     return got < 0 ? got : lines;
 }
 
-/* Creates or empties a file for writing. Returns a descriptor or -errno. */
+/* Creates or empties a file for writing. Returns a descriptor or -errno. It does not wait: a FIFO
+ * that nobody reads is -ENXIO. */
 static int sys_create_file(const char *path) {
-    return (int)sys_call(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                         0644, 0, 0);
-}
-
-static void sys_close(int fd) {
-    (void)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    long fd =
+        sys_call(SYS_openat, AT_FDCWD, (long)path,
+                 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644, 0, 0);
+    if (fd >= 0) /* what is written has to wait for a reader that is there */
+        (void)sys_call(SYS_fcntl, fd, F_SETFL, O_WRONLY, 0, 0, 0);
+    return (int)fd;
 }
 
 /* A second descriptor for the same file, kept from children, numbered `lowest` or above; -errno
@@ -278,6 +371,16 @@ static int sys_write_all(int fd, const char *text, size_t length) {
         length -= (size_t)wrote;
     }
     return 0;
+}
+
+/* Fills `bytes` with what nobody can foresee; without the system call with what few can. */
+static void sys_random(void *bytes, size_t count) {
+    if (sys_call(SYS_getrandom, (long)bytes, (long)count, 1 /* GRND_NONBLOCK */, 0, 0, 0) ==
+        (long)count)
+        return;
+    const char *given = (const char *)getauxval(AT_RANDOM); /* 16 bytes from the kernel */
+    for (size_t i = 0; i < count; i++)
+        ((char *)bytes)[i] = given != NULL ? (char)(given[i % 16] ^ (char)i) : (char)i;
 }
 
 /* --- process and threads ------------------------------------------------------------------- */
@@ -373,13 +476,19 @@ static int sys_noted_cpu(void) {
 
 /* The CPU this thread runs on and its node, through the vDSO (5 ns). */
 static bool sys_current_cpu(unsigned *cpu, unsigned *node) {
-    return getcpu(cpu, node) == 0;
+    int saved_errno = errno;
+    bool known = getcpu(cpu, node) == 0;
+    errno = saved_errno;
+    return known;
 }
 
 /* A clock of a few milliseconds' resolution that costs a vDSO call. */
 static uint64_t sys_coarse_ms(void) {
     struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+    int saved_errno = errno;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0) { /* a call proper without the vDSO */
+        errno = saved_errno;
         return 0;
+    }
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

@@ -27,8 +27,10 @@ static struct heap empty_heap = {
  * thread, where the lazy kind would call malloc. */
 static __thread struct {
     struct heap *heap; /* where malloc takes from, and whose pages free knows at once; never NULL */
+    struct heap *own;  /* the same; with checks on `heap` stays the empty one, so that the fast
+                          paths never succeed */
     bool ended;        /* its exit destructor has run: heaps are borrowed for one call at a time */
-} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, false};
+} tls __attribute__((tls_model("initial-exec"))) = {&empty_heap, &empty_heap, false};
 
 static struct {
     struct lock lock;
@@ -114,11 +116,16 @@ static void thread_orphan(struct thread *thread) {
     lock_release(&threads.lock);
 }
 
+static void thread_take_from(struct heap *heap) {
+    tls.own = heap;
+    tls.heap = na.config.checks ? &empty_heap : heap;
+}
+
 /* Gives the calling thread its heaps. Returns the one to allocate from, or NULL without memory. */
 static slow_path struct heap *thread_attach(void) {
     runtime_set_up();
-    if (tls.heap != &empty_heap)
-        return tls.heap; /* set-up has allocated */
+    if (tls.own != &empty_heap)
+        return tls.own; /* set-up has allocated */
     struct thread *thread = thread_adopt_or_make();
     if (thread == NULL)
         return NULL;
@@ -130,7 +137,7 @@ static slow_path struct heap *thread_attach(void) {
         thread_orphan(thread);
         return NULL;
     }
-    tls.heap = heap;
+    thread_take_from(heap);
     /* May call calloc, which by now works. */
     if (threads.exit_key_valid && !tls.ended)
         (void)pthread_setspecific(threads.exit_key, thread);
@@ -139,8 +146,8 @@ static slow_path struct heap *thread_attach(void) {
 
 /* Leaves the thread's heaps to the next one. */
 static void thread_detach(void) {
-    struct thread *thread = tls.heap->thread;
-    tls.heap = &empty_heap;
+    struct thread *thread = tls.own->thread;
+    thread_take_from(&empty_heap);
     thread_orphan(thread);
 }
 
@@ -150,12 +157,14 @@ static void thread_detach(void) {
  * seen. */
 static void thread_exit_destructor(void *value) {
     struct thread *thread = value;
-    if (thread != tls.heap->thread)
+    if (thread != tls.own->thread)
         return;
+    memcheck_ignores();
     tls.ended = true;
     thread_post_mail(thread);
     thread_collect(thread, UINT_MAX);
     thread_detach();
+    memcheck_looks();
 }
 
 /* Follows the thread to the node it now runs on. Returns the heap to allocate from. */
@@ -175,7 +184,7 @@ static struct heap *thread_follow_node(struct heap *heap) {
     thread->heap_index = here;
     thread->node_mismatches = 0;
     thread->node_switches++;
-    tls.heap = there;
+    thread_take_from(there);
     return there;
 }
 

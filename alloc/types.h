@@ -19,9 +19,11 @@ struct pool;
 struct heap;
 struct thread;
 
-/* A free block: its first word links it into one of its page's lists. */
+/* A free block: its first word links it into one of its page's lists. With checks on the link is
+ * encoded, and `seal` follows from it. */
 struct block {
     struct block *next;
+    uintptr_t seal;
 };
 
 enum page_state {
@@ -102,6 +104,7 @@ struct segment {
     size_t huge_bytes;      /* 0: the head is spare */
     size_t lead_bytes;      /* mapped before a huge block and not used */
     size_t stripe_mappings; /* of a huge block, out of its pool's budget */
+    _Atomic(uint64_t) *records; /* with checks on: what is known of each block (records.c) */
     _Alignas(CACHE_LINE) uint16_t free_slices; /* == bits in free_map */
     uint16_t largest_run; /* free slices in a row, kept for span segments only */
     bool kept_idle;       /* of a kept huge block: the last purging pass has seen it */
