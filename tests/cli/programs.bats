@@ -135,13 +135,13 @@ SQL
 
 @test "a threaded C++ program gives the same sums" {
     need g++
-    g++ -std=c++17 -O1 -pthread -o program "$BATS_TEST_DIRNAME/threaded.cpp"
+    g++ -std=c++17 -O1 -pthread -o program "$root/tests/programs/threaded.cpp"
     same_with_and_without ./program
 }
 
 @test "operator new throws bad_alloc and calls the new-handler in C++" {
     need g++
-    g++ -std=c++17 -O1 -pthread -o program "$BATS_TEST_DIRNAME/bad_alloc.cpp"
+    g++ -std=c++17 -O1 -pthread -o program "$root/tests/programs/bad_alloc.cpp"
     same_with_and_without ./program
     grep -q '^handler called, then bad_alloc$' preloaded.out
 }

@@ -1,0 +1,31 @@
+CREATE TABLE plain (a INTEGER, b INTEGER, c TEXT);
+CREATE TABLE keyed (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c TEXT) WITHOUT ROWID;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @ROWS@)
+INSERT INTO plain SELECT i, i * 7919 % 100003, printf('number %d of the row', i * 31 % 997) FROM n;
+INSERT INTO keyed SELECT a, hex(a * 17), c || ' ' || b FROM plain ORDER BY b;
+SELECT count(*), avg(b), sum(length(c)) FROM plain WHERE b BETWEEN 10000 AND 20000;
+SELECT count(*) FROM plain WHERE c LIKE '%77%' OR c GLOB '*1?3*';
+CREATE INDEX plain_b ON plain (b, c);
+CREATE INDEX plain_c ON plain (c) WHERE a % 2;
+SELECT c, count(*), min(b), max(b), group_concat(b % 10, '') FROM plain GROUP BY c ORDER BY 2 DESC, 1 LIMIT 100;
+SELECT sum(k.a), count(*) FROM plain p JOIN keyed k ON k.a = p.b;
+SELECT a, b FROM plain ORDER BY c DESC, b LIMIT 20 OFFSET 500;
+UPDATE plain SET b = b * 2, c = upper(c) WHERE a % 5 = 0;
+UPDATE keyed SET c = c || zeroblob(100) || a WHERE a % 7 = 0;
+DELETE FROM plain WHERE b % 3 = 0;
+BEGIN; DELETE FROM keyed; ROLLBACK;
+REPLACE INTO keyed SELECT a + 100, hex(a), 'replaced' FROM plain WHERE a % 11 = 0;
+ALTER TABLE plain ADD COLUMN d REAL DEFAULT 3.5;
+SELECT sum(d * a), total(b) FROM plain;
+WITH RECURSIVE fib(n, a, b) AS (SELECT 1, 0, 1 UNION ALL SELECT n + 1, b, (a + b) % 1000003 FROM fib WHERE n < 5000)
+SELECT max(a), sum(a) FROM fib;
+SELECT a, sum(b) OVER (ORDER BY a ROWS BETWEEN 50 PRECEDING AND CURRENT ROW), ntile(7) OVER (ORDER BY b) FROM plain ORDER BY a LIMIT 50;
+CREATE VIRTUAL TABLE texts USING fts5 (body);
+INSERT INTO texts SELECT c FROM keyed;
+SELECT count(*) FROM texts WHERE texts MATCH 'number AND 77*';
+CREATE TABLE documents AS SELECT a, json_object('a', a, 'list', json_array(a, b, c)) AS document FROM plain;
+SELECT sum(json_extract(document, '$.list[1]')), max(length(json_set(document, '$.x', c))) FROM documents JOIN plain USING (a);
+CREATE TRIGGER follow AFTER DELETE ON documents BEGIN INSERT INTO texts VALUES (old.document); END;
+DELETE FROM documents WHERE a % 4 = 0;
+SELECT count(*), sum(length(body)) FROM texts;
+PRAGMA integrity_check;
