@@ -49,6 +49,12 @@ static inline void *opaque_pointer(void *pointer) {
     return hidden;
 }
 
+/* Whether the allocator judges each block: NUMA_ALLOC_CHECKS=on. */
+static inline bool checks_are_on(void) {
+    const char *checks = getenv("NUMA_ALLOC_CHECKS");
+    return checks != NULL && strcmp(checks, "on") == 0;
+}
+
 /* True when the address lies in a file whose base name is `base_name`. */
 static inline bool lies_in(const void *address, const char *base_name) {
     Dl_info info;

@@ -107,10 +107,70 @@ static void a_handler_may_wait_for_a_thread_that_allocates(void **state) {
     alarm(0);
 }
 
+/* --- The C library's streams ------------------------------------------------------------------ */
+
+/* A stream is held while a line of it is put into memory. */
+static void *read_lines_until_stopped(void *unused) {
+    FILE *zeros = fopen("/dev/zero", "r");
+    while (!stop && zeros != NULL) {
+        char *line = NULL;
+        flockfile(zeros);
+        for (size_t size = 16; size < 2 * MIB; size *= 2) {
+            line = realloc(line, size);
+            line[fread(line, 1, size - 1, zeros)] = 0;
+        }
+        funlockfile(zeros);
+        free(line);
+    }
+    if (zeros != NULL)
+        fclose(zeros);
+    return unused;
+}
+
+static void *flush_until_stopped(void *unused) {
+    while (!stop)
+        fflush(NULL);
+    return unused;
+}
+
+static void forks_while_streams_are_flushed(void) {
+    enum { READERS = 3, STREAM_FORKS = 15 };
+    pthread_t threads[READERS + 1];
+    alarm(CHILD_LIMIT_SECONDS);
+    stop = false;
+    for (size_t i = 0; i <= READERS; i++)
+        if (pthread_create(&threads[i], NULL,
+                           i == 0 ? flush_until_stopped : read_lines_until_stopped, NULL) != 0)
+            _exit(2);
+    for (unsigned i = 0; i < STREAM_FORKS; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(CHILD_LIMIT_SECONDS);
+            _exit(fflush(NULL) == 0 && fclose(fopen("/dev/null", "w")) == 0 ? 0 : 1);
+        }
+        int status;
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+            _exit(3);
+    }
+    _exit(0);
+}
+
+static void fork_does_not_wait_for_a_flush_that_waits_for_memory(void **state) {
+    (void)state;
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        forks_while_streams_are_flushed();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handlers_allocate_before_and_after_fork),
         cmocka_unit_test(a_handler_may_wait_for_a_thread_that_allocates),
+        cmocka_unit_test(fork_does_not_wait_for_a_flush_that_waits_for_memory),
     };
     return cmocka_run_group_tests(tests, require_numa_alloc, NULL);
 }

@@ -119,7 +119,7 @@ C
 @test "threads, fork, and programs' beginnings and ends, with libnuma_alloc.a" {
     local name
     for name in fork fork_handlers thread_exit loading; do
-        gcc -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -pthread -o "$name" "$root/tests/alloc/test_$name.c" \
+        gcc -std=gnu11 -D_GNU_SOURCE -O1 -fno-builtin -pthread -rdynamic -o "$name" "$root/tests/alloc/test_$name.c" \
             alloc/libnuma_alloc.a -lcmocka
         nm "$name" | grep -q ' T malloc$'
         TEST_ANY_ALLOCATOR=1 "./$name"

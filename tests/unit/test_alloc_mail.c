@@ -14,7 +14,7 @@
 /* Sets up what the constructor has set up for the real machine. */
 static void set_up(enum policy_kind policy, size_t min_size_bytes) {
     memset(&na, 0, sizeof na);
-    tls.heap = &empty_heap;
+    thread_take_from(&empty_heap);
     threads.orphans = NULL;
     na.config.policy = policy;
     na.config.min_size_bytes = min_size_bytes;
@@ -37,10 +37,10 @@ static int two_nodes_local(void **state) {
 }
 
 static void run_on(unsigned node) {
-    struct heap *heap = tls.heap == &empty_heap ? thread_attach() : tls.heap;
+    struct heap *heap = tls.own == &empty_heap ? thread_attach() : tls.own;
     assert_non_null(heap);
     heap->thread->heap_index = na.node_count + node;
-    tls.heap = thread_heap(heap->thread, na.node_count + node);
+    thread_take_from(thread_heap(heap->thread, na.node_count + node));
 }
 
 static uint64_t live_blocks(void) {
@@ -216,7 +216,7 @@ static void small_blocks_follow_the_thread_under_a_policy_for_large_ones(void **
         na_free(blocks.block[i]);
     allocate(&blocks, 200);
     assert_int_equal(tls.heap->thread->node_switches, 1);
-    assert_ptr_equal(tls.heap->pool, &na.pools[here]);
+    assert_ptr_equal(tls.own->pool, &na.pools[here]);
     for (size_t i = 0; i < BLOCKS; i++)
         na_free(blocks.block[i]);
     na_trim();
@@ -228,7 +228,7 @@ static void naming_another_node_does_not_hold_what_was_freed_there(void **state)
     run_on(0);
     na.pools[1].slices_used_peak = 0;
     for (size_t i = 0; i < 4 * BLOCKS; i++)
-        na_free(na_aligned_on(1, 16, 8000));
+        na_free(na_aligned_on(1, 16, 8000, NULL));
     assert_in_range(na.pools[1].slices_used_peak, 1, 4);
     na_trim();
     assert_int_equal(live_blocks(), 0);
