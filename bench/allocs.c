@@ -266,8 +266,9 @@ int main(int argc, char **argv) {
             show_help(rows, rows_count);
         else
             show_list();
-        return fflush(stdout) == 0 ? MEASURED
-                                   : complain(NOT_MEASURED, "cannot write to standard output");
+        return fflush(stdout) == 0 && !ferror(stdout)
+                   ? MEASURED
+                   : complain(NOT_MEASURED, "cannot write to standard output");
     }
     if (options.operations.given && options.seconds.given)
         return complain(BAD_USAGE, "--operations and --seconds exclude each other; give one");

@@ -24,7 +24,8 @@ ROUNDS, STARTS, THREADS = 7, 200, [1, 2]
 
 EPILOG = f"""\
 allocators: glibc, ours and those of {', '.join(allocators.INSTALLED)} that are installed.
-  numa_alloc@POLICY in --allocators runs ours under that NUMA_ALLOC_POLICY. PEERS=name=path.so,... in the
+  numa_alloc@POLICY in --allocators runs ours under that NUMA_ALLOC_POLICY, numa_alloc@checks with
+  NUMA_ALLOC_CHECKS=on. PEERS=name=path.so,... in the
   environment adds others; one named like an installed one (PEERS=mimalloc=...) takes its place. Each is
   tried before anything is measured, and one that programs do not get is refused.
 

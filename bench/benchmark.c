@@ -76,7 +76,7 @@ static bool read_options(int argc, char **argv, struct request *request, int *st
          "Options (SIZE takes K, M, G, 1024-based):");
     options_help(stdout, rows, count);
     puts("\nExit status: 0 done, 1 could not measure, 2 bad usage.");
-    *status = fflush(stdout) == 0 ? 0 : 1;
+    *status = fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
     return false;
 }
 

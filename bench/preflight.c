@@ -93,7 +93,8 @@ int main(int argc, char **argv) {
     }
     if (choices.help.given) {
         print_help(rows);
-        return STATUS_LOOKED;
+        return fflush(stdout) == 0 && !ferror(stdout) ? STATUS_LOOKED
+                                                      : fail("cannot write to standard output");
     }
     return look(&choices);
 }

@@ -12,10 +12,19 @@ Groups: run     build, measure and plot         (default)
         vm      `make check-vm`, `harness/lab.sh`, `make lab-locality` (with peers)
         arm64   the lab with --arch arm64 (with vm; Debian alone)
         peers   other allocators to compare with, and valgrind to count instructions
+        torture `make fuzz`, `make coverage` and `make check-valgrind`: clang with libFuzzer, llvm, valgrind
         slurm   tests/slurm/check.sh: Slurm's daemons, which the packages may start
         browser `make check-page`: the report's page in a real browser
-        all     all of these but slurm and browser
+        programs `make check-programs`: servers, languages and tools to try the library under (Debian
+                alone); servers among them are neither started nor enabled
+        all     all of these but torture, slurm, browser and programs
 EOF
+}
+
+servers=(redis-server postgresql nginx memcached)
+
+python_version() {
+    /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo 3.11
 }
 
 # group, Debian packages, Fedora packages. A package whose name differs stands in the same column.
@@ -26,7 +35,7 @@ packages() {
     run:dnf) echo gcc make glibc-devel numactl-devel hwloc-devel hwloc numactl parallel util-linux \
         python3 python3-numpy python3-scipy python3-matplotlib python3-jinja2 dmidecode ;;
     test:apt) echo git g++ libcmocka-dev bats python3-pytest perl sqlite3 xz-utils ;;
-    test:dnf) echo git gcc-c++ libcmocka-devel bats python3-pytest perl sqlite xz libubsan ;;
+    test:dnf) echo git gcc-c++ libcmocka-devel bats python3-pytest perl sqlite xz libasan libubsan ;;
     lint:apt) echo shellcheck clang clang-format pyflakes3 ;;
     lint:dnf) echo ShellCheck clang clang-tools-extra python3-pyflakes ;;
     vm:apt) echo qemu-system-x86 busybox-static cpio procps zstd ;;
@@ -34,10 +43,14 @@ packages() {
     arm64:apt) echo qemu-system-arm gcc-aarch64-linux-gnu ;;
     peers:apt) echo libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2 valgrind ;;
     peers:dnf) echo jemalloc mimalloc gperftools-libs tbb valgrind ;;
+    torture:apt) echo clang libclang-rt-dev llvm valgrind ;;
+    torture:dnf) echo clang compiler-rt llvm valgrind valgrind-devel ;;
     slurm:apt) echo slurmctld slurmd slurm-client munge ;;
     slurm:dnf) echo slurm slurm-slurmctld slurm-slurmd munge ;;
     browser:apt) echo chromium chromium-driver python3-selenium ;;
     browser:dnf) echo chromium chromedriver python3-selenium ;;
+    programs:apt) echo "${servers[@]}" wrk redis-tools sqlite3 perl nodejs default-jdk-headless golang-go rustc g++ \
+        clang git xz-utils imagemagick chromium "libpython$(python_version)-testsuite" ;;
     *) return 1 ;;
     esac
 }
@@ -70,9 +83,13 @@ for argument in "$@"; do
         [ "$manager" != dnf ] || die "the lab's arm64 programs come from Debian, whose apt is not here"
         groups+=(arm64)
         ;;
-    run | test | lint | vm | peers | slurm | browser) groups+=("$argument") ;;
+    programs)
+        [ "$manager" != dnf ] || die "the group programs has Debian's packages alone"
+        groups+=(programs)
+        ;;
+    run | test | lint | vm | peers | torture | slurm | browser) groups+=("$argument") ;;
     *)
-        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers slurm browser all" >&2
+        echo "setup.sh: unknown group '$argument'; accepted: run test lint vm arm64 peers torture slurm browser programs all" >&2
         exit 2
         ;;
     esac
@@ -107,10 +124,28 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || die "not root and no sudo; as root install: ${missing[*]}"
     as_root=(sudo)
 fi
+# Debian starts a server with its installation, and at every boot, unless told not to.
+keep_from_starting() {
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+    "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
+}
+
+disable_new_servers() {
+    local server
+    command -v systemctl >/dev/null || return 0
+    for server in "${servers[@]}"; do
+        [[ " ${missing[*]} " != *" $server "* ]] || "${as_root[@]}" systemctl --quiet disable "$server" || true
+    done
+}
+
 echo "setup.sh: installing with $manager: ${missing[*]}"
 if [ "$manager" = apt ]; then
+    [[ " ${groups[*]} " != *" programs "* ]] || keep_from_starting
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    [[ " ${groups[*]} " != *" programs "* ]] || disable_new_servers
 else
     "${as_root[@]}" dnf install -y -q "${missing[@]}" ||
         die "dnf could not install them all; on RHEL and its kin, parallel and bats are in EPEL and some -devel packages in CRB"

@@ -15,6 +15,7 @@ INSTALLED = {
 }
 BASE = "glibc"  # what ratios are to
 OURS = "numa_alloc"
+CHECKED = "checks"  # numa_alloc@checks
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,15 @@ def find(root, peers_text):
 
 
 def select(found, labels):
-    """The allocators asked for, in that order; `numa_alloc@POLICY` is ours under that policy. No labels: all."""
+    """The allocators asked for, in that order; numa_alloc@POLICY is ours under that policy, numa_alloc@checks ours
+    with NUMA_ALLOC_CHECKS=on. No labels: all."""
     chosen = {}
     for label in labels or found:
         name, at, policy = label.partition("@")
         if name not in found or (at and name != OURS):
-            raise UsageError(f"--allocators: '{label}' is not accepted; {', '.join(found)} and {OURS}@POLICY are")
+            raise UsageError(f"--allocators: '{label}' is not accepted; {', '.join(found)} and {OURS}@POLICY and {OURS}@{CHECKED} are")
         if at and not policy:
             raise UsageError(f"--allocators: '{label}': a policy is missing; {OURS}@none or {OURS}@bind:0, for example")
-        chosen[label] = (Allocator(label, found[name].library, {"NUMA_ALLOC_POLICY": policy}) if at
-                         else found[name])
+        extra = {"NUMA_ALLOC_CHECKS": "on"} if policy == CHECKED else {"NUMA_ALLOC_POLICY": policy}
+        chosen[label] = Allocator(label, found[name].library, extra) if at else found[name]
     return chosen

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "preflight_checks.h"
+#include "topology.h"
 
 static const struct {
     const char *name;
@@ -49,7 +50,7 @@ static hwloc_bitmap_t allowed(const struct preflight_machine *machine, const cha
     char status[FILE_TEXT], value[FILE_TEXT];
     hwloc_bitmap_t list = hwloc_bitmap_alloc();
     if (list != NULL && file_text(status, "%s/self/status", machine->proc) &&
-        line_value(status, key, value) && hwloc_bitmap_list_sscanf(list, value) == 0)
+        line_value(status, key, value) && topology_parse_cpus(value, list))
         return list;
     hwloc_bitmap_free(list);
     list = file_list("%s/devices/system/%s", machine->sys, all);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "preflight_checks.h"
+#include "topology.h"
 
 static bool read_text(char text[FILE_TEXT], const char *format, va_list arguments) {
     char path[FILE_TEXT];
@@ -50,7 +51,7 @@ hwloc_bitmap_t file_list(const char *path_format, ...) {
     bool good = read_text(text, path_format, arguments);
     va_end(arguments);
     hwloc_bitmap_t list = good ? hwloc_bitmap_alloc() : NULL;
-    if (list != NULL && text[0] != '\0' && hwloc_bitmap_list_sscanf(list, text) != 0) {
+    if (list != NULL && text[0] != '\0' && !topology_parse_cpus(text, list)) {
         hwloc_bitmap_free(list);
         return NULL;
     }

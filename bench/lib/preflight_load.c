@@ -32,20 +32,18 @@ static bool find_cpu_line(const char *text, unsigned cpu, unsigned long long tim
     return false;
 }
 
-static unsigned long long grown(unsigned long long before, unsigned long long after) {
-    return after > before ? after - before : 0; /* idle times may step back (proc(5)) */
+static double grown(unsigned long long before, unsigned long long after) {
+    return after > before ? (double)(after - before) : 0; /* idle times may step back (proc(5)) */
 }
 
 static struct preflight_cpu_activity compare(unsigned cpu, const unsigned long long before[TIMES],
                                              const unsigned long long after[TIMES]) {
-    unsigned long long total = 0, idle, stolen;
-    for (int i = 0; i < TIMES; i++)
-        total += grown(before[i], after[i]);
-    idle = grown(before[IDLE], after[IDLE]) + grown(before[IOWAIT], after[IOWAIT]);
-    stolen = grown(before[STEAL], after[STEAL]);
-    double all = total > 0 ? (double)total : 1;
-    return (struct preflight_cpu_activity){
-        cpu, total > 0 ? (double)(total - idle - stolen) / all : 0, (double)stolen / all};
+    double idle = 0, busy = 0, stolen = grown(before[STEAL], after[STEAL]);
+    for (int i = 0; i < STEAL; i++)
+        *(i == IDLE || i == IOWAIT ? &idle : &busy) += grown(before[i], after[i]);
+    double all = idle + busy + stolen;
+    return (struct preflight_cpu_activity){cpu, all > 0 ? busy / all : 0,
+                                           all > 0 ? stolen / all : 0};
 }
 
 bool preflight_compare_stat(const char *before, const char *after,

@@ -1,4 +1,5 @@
 /* The checks as a table for people and as JSON for scripts. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -11,9 +12,16 @@
 #define NAME_COLUMNS 15
 #define TEXT_COLUMN  (NAME_COLUMNS + 6) /* behind the level */
 
-/* Writes text from the current column, TEXT_COLUMN, on; further lines begin there too. */
-static void print_wrapped(FILE *out, const char *text) {
+/* Writes text from the current column, TEXT_COLUMN, on; further lines begin there too. What a file
+ * said may hold anything, but no control character reaches a terminal. */
+static void print_wrapped(FILE *out, const char *raw) {
+    char shown[sizeof(struct preflight_check)];
+    const char *text = shown;
     size_t room = COLUMNS - TEXT_COLUMN;
+    snprintf(shown, sizeof shown, "%s", raw);
+    for (char *at = shown; *at != '\0'; at++)
+        if (iscntrl((unsigned char)*at))
+            *at = '?';
     while (strlen(text) > room) {
         size_t length = room;
         while (length > 0 && text[length] != ' ')

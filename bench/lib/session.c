@@ -352,7 +352,7 @@ bool session_start(struct session *session, const struct session_program *progra
         return refuse(session, status, SESSION_BAD_USAGE, error);
     if (session->help.given) {
         show_help(session, rows, count);
-        *status = fflush(stdout) == 0 ? SESSION_MEASURED : SESSION_NOT_MEASURED;
+        *status = fflush(stdout) == 0 && !ferror(stdout) ? SESSION_MEASURED : SESSION_NOT_MEASURED;
         return false;
     }
     if (!topology_open(&session->topology))

@@ -9,6 +9,7 @@ MOST_ROWS = 200  # of one table: what a pull request takes is 65,536 letters
 LOUD = (comparison.WORSE, comparison.BETTER)
 SPECIAL = re.compile(r"([\\`*_{}\[\]|~])")
 REFERENCE = re.compile(r"([@#])(?=\w)")
+ADDRESS = re.compile(r"(?i)\b(https?|ftp)(?=:)|\b(www)(?=\\?\.)")  # which becomes a link by itself
 ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -63,6 +64,7 @@ def table(rows):
 
 
 def escaped(text):
-    """Words from the data as words: no mark of Markdown, no HTML, no new row, no mention and no issue's number."""
+    """Words from the data as words: no mark of Markdown, no HTML, no new row, no mention, no issue's number and no link."""
     line = html.escape(" ".join(text.split()), quote=False)
-    return REFERENCE.sub(rf"\1{ZERO_WIDTH_SPACE}", SPECIAL.sub(r"\\\1", line))
+    line = ADDRESS.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", SPECIAL.sub(r"\\\1", line))
+    return REFERENCE.sub(rf"\1{ZERO_WIDTH_SPACE}", line)

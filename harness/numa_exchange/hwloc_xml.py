@@ -11,7 +11,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
 
-from numa_report.errors import DataError, ReportError
+from numa_report.errors import DataError, ReportError, regular
 from numa_report.layout import shortened
 from numa_sweep import topology
 
@@ -73,7 +73,7 @@ def topology_of(run):
     """(its name for messages, the root of hwloc's XML): as the run kept it, else of this machine if it is the run's."""
     path = os.path.join(run.folder, topology.FILE)
     if os.path.exists(path):
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             content = file.read()
     else:
         path, content = "lstopo's XML", xml_of_this_machine(run)

@@ -4,10 +4,9 @@ import datetime
 import itertools
 import os
 import re
-import shutil
 import sys
 
-from numa_report.errors import ReportError, UsageError
+from numa_report.errors import ReportError, UsageError, whole_file
 from numa_report.layout import counted
 from numa_report.schema import SAMPLE_COLUMNS, better_of
 from numa_report.tables import write_table
@@ -39,10 +38,11 @@ def main(name, paths, out=None, host=None, cpu_node=None, mem_node=None):
         raise UsageError(f"--import: no format {ascii(name)}; {', '.join(FORMATS)} are known")
     if len(paths) != 1:
         raise UsageError(f"--import: one file is expected, {len(paths)} are given")
-    text = read(paths[0])
+    original = read_bytes(paths[0])
+    text = text_of(paths[0], original)
     found = FORMATS[name][0].parse(paths[0], text.splitlines(), Place(cpu_node, mem_node))
     folder = new_folder(out, host or "imported")
-    write(folder, name, paths[0], host or "", found)
+    write(folder, name, paths[0], original, host or "", found)
     print(f"{counted(len(found.samples) + len(found.loaded), 'figure')} of {found.tool}: {folder}; "
           f"draw them with harness/plot.py, compare them with harness/plot.py --compare")
     for line in found.notes:
@@ -50,12 +50,17 @@ def main(name, paths, out=None, host=None, cpu_node=None, mem_node=None):
     return 0
 
 
-def read(path):
-    """The file's text without a terminal's colours, its lines ended alike. Raises ReportError."""
+def read_bytes(path):
+    """All that the file has; it may be a pipe, which is read once. Raises ReportError."""
     with open(path, "rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise ReportError(f"{path}: over {MOST_BYTES >> 20} MiB; the output of one tool is expected")
+    return data
+
+
+def text_of(path, data):
+    """The file's text without a terminal's colours, its lines ended alike. Raises ReportError."""
     if b"\0" in data:
         raise ReportError(f"{path}: a zero byte: not a text file in UTF-8")
     try:
@@ -82,7 +87,7 @@ def new_folder(out, host):
     return out
 
 
-def write(folder, name, path, host, found):
+def write(folder, name, path, original, host, found):
     """All files, or none."""
     there = os.path.isdir(folder)
     os.makedirs(folder, exist_ok=True)
@@ -91,7 +96,8 @@ def write(folder, name, path, host, found):
                      "imported_from": {"tool": found.tool, "file": os.path.basename(path), "options": found.options,
                                        "whole_machine": found.whole_machine}}
         environment.save(folder, described)
-        shutil.copyfile(path, os.path.join(folder, ORIGINAL))
+        with whole_file(os.path.join(folder, ORIGINAL), "wb") as file:
+            file.write(original)
         run = os.path.basename(os.path.abspath(folder))
         for file, columns, samples in (("samples.csv", SAMPLE_COLUMNS, found.samples),
                                        ("loaded.csv", (*SAMPLE_COLUMNS, "status"), found.loaded)):

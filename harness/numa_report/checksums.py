@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 
-from .errors import DataError, whole_file
+from .errors import DataError, regular, whole_file
 
 FILE = "SHA256SUMS"
 DERIVED = "matrix.csv"
@@ -55,7 +55,7 @@ def read(folder):
     """{name: digest}, {} where the folder has no such file."""
     path = os.path.join(folder, FILE)
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="ascii", errors="replace", opener=regular) as file:
             lines = file.read().splitlines()
     except FileNotFoundError:
         return {}
@@ -70,7 +70,7 @@ def read(folder):
 
 def digest(path):
     value = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         for piece in iter(lambda: file.read(PIECE_BYTES), b""):
             value.update(piece)
     return value.hexdigest()

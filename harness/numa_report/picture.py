@@ -1,5 +1,6 @@
 """What all pictures share: the theme, a page with its heading and notes, words for conditions, and the files."""
 
+import io
 import logging
 import math
 import re
@@ -22,6 +23,8 @@ INKS = {True: "#010101", False: "#fefefe"}  # on pale colours, and on dark ones;
 # with the markers they make 42 lines that differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "os^DvP*"
+
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in letters the font lacks is drawn as boxes
 matplotlib.use("Agg")
@@ -93,8 +96,13 @@ class Page:
         ending = path.rpartition(".")[2]
         options = {"png": {"dpi": png_dpi(self.width, self.height), "pil_kwargs": {"compress_level": PNG_COMPRESSION}},
                    "svg": {"metadata": {"Date": None}}}[ending]
+        drawn = io.BytesIO()
+        self.figure.savefig(drawn, format=ending, facecolor=PAPER, **options)
+        content = drawn.getvalue()
+        if ending == "svg":  # names may hold letters that XML has no way to write
+            content = NOT_IN_XML.sub("\ufffd", content.decode()).encode()
         with whole_file(path, "wb") as file:
-            self.figure.savefig(file, format=ending, facecolor=PAPER, **options)
+            file.write(content)
 
 
 def png_dpi(width_in, height_in):

@@ -84,16 +84,16 @@ def read_values(path):
     records = csv.reader(io.StringIO(tables.read_text(path), newline=""), strict=True)
     number = 1
     try:
-        header = next(records)
+        header = list(map(tables.unguarded, next(records)))
         places = [header.index(name) for name in ("host", "cell", "metric", "round", "value", "placement")]
         of_cell = [header.index(name) for name in agreement.SAME]
         at_disturbed = header.index("disturbed") if "disturbed" in header else None
         for number, fields in enumerate(records, start=2):
-            host, cell, metric, round_number, value, placement = (fields[place] for place in places)
+            host, cell, metric, round_number, value, placement = (tables.unguarded(fields[place]) for place in places)
             value = float(value)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{value} is not a measurement")
-            yield (host, cell, metric), tuple(fields[place] for place in of_cell), Sample(
+            yield (host, cell, metric), tuple(tables.unguarded(fields[place]) for place in of_cell), Sample(
                 int(round_number or 1), value, fields[at_disturbed] if at_disturbed is not None else "", placement)
     except (ValueError, IndexError, csv.Error) as error:
         raise DataError(path, str(error), row=number) from None

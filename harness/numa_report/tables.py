@@ -5,7 +5,7 @@ import io
 import math
 import re
 
-from .errors import DataError, whole_file
+from .errors import DataError, regular, whole_file
 from .schema import BETTER, COMMAND, CONDITIONS, PLACEMENTS, STATUSES, better_of
 
 INTEGER = re.compile(r"[0-9]{1,18}")
@@ -13,7 +13,25 @@ INTEGER = re.compile(r"[0-9]{1,18}")
 NUMBER = re.compile(r"-?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)")
 
 
+# A spreadsheet runs a field that begins so. Such a text is written with an apostrophe before it, which is taken away when
+# it is read (docs/REPORT.md); numbers are numbers.
+FORMULA = re.compile(r"[=+\-@\t\r]")
+GUARDED = re.compile(r"'+[=+\-@\t\r]")
 MOST_UNIT_LETTERS = 20
+
+
+def guarded(value):
+    """A field as it is written. csv does not quote a carriage return, and its reader ends the row there."""
+    if isinstance(value, str):
+        value = value.replace("\r", " ")
+    if isinstance(value, str) and value and (FORMULA.match(value) or GUARDED.match(value)) and not NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+def unguarded(field):
+    """A field as it was meant."""
+    return field[1:] if field[:1] == "'" and GUARDED.match(field) else field
 
 
 def text(field):
@@ -133,7 +151,7 @@ def read_table(path, parsers, if_present=None):
         if fields is None:
             break
         if header is None:
-            header = check_header(path, fields, parsers)
+            header = check_header(path, list(map(unguarded, fields)), parsers)
             parsers = {**parsers, **{name: parse for name, parse in (if_present or {}).items() if name in header}}
         elif not fields:
             raise DataError(path, "an empty row", row=row)
@@ -145,7 +163,7 @@ def read_table(path, parsers, if_present=None):
 
 
 def read_text(path):
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         data = file.read()
     if not data:
         raise DataError(path, "empty file")
@@ -178,9 +196,11 @@ def check_header(path, header, parsers):
     for column in parsers:
         if column not in header:
             raise DataError(path, "missing", row=1, column=column)
+    there = set()
     for column in header:
-        if header.count(column) > 1:
+        if column in there:
             raise DataError(path, "named twice", row=1, column=shown(column))
+        there.add(column)
     return header
 
 
@@ -189,7 +209,7 @@ def parse_row(path, row, header, fields, parsers):
         raise DataError(path, "the row ends before it: the file looks cut", row=row, column=header[len(fields)])
     if len(fields) > len(header):
         raise DataError(path, f"{len(fields)} fields under {len(header)} columns", row=row)
-    parsed = dict(zip(header, fields))
+    parsed = dict(zip(header, map(unguarded, fields)))
     for column, parse in parsers.items():
         try:
             parsed[column] = parse(parsed[column])
@@ -238,8 +258,8 @@ def refuse_nothing(path, row, parsed, column):
 def refuse_contradiction(path, row, parsed):
     """A policy that binds to a node and another memory node: neither can be trusted."""
     bound = re.fullmatch(r"bind:([0-9]+)", parsed.get("policy") or "")
-    if bound and parsed["mem_node"] != int(bound[1]):
-        raise DataError(path, f"{parsed['mem_node']}, but policy is {bound[0]}", row=row, column="mem_node")
+    if bound and str(parsed["mem_node"]) != (bound[1].lstrip("0") or "0"):
+        raise DataError(path, f"{parsed['mem_node']}, but policy is {shown(bound[0])}", row=row, column="mem_node")
 
 
 def read_samples(path):
@@ -268,6 +288,6 @@ def read_program_samples(path):
 def write_table(path, columns, rows):
     """Writes the rows, None as an empty field; the file appears whole or not at all."""
     with whole_file(path, encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(guarded, columns))
+        writer.writerows([guarded(row.get(column, "")) for column in columns] for row in rows)

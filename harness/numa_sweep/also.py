@@ -10,7 +10,7 @@ import subprocess
 from collections import namedtuple
 
 from numa_report import singles
-from numa_report.errors import ReportError, whole_file
+from numa_report.errors import ReportError, regular, whole_file
 
 from . import records
 
@@ -126,7 +126,7 @@ def failure(folder, item):
 
 def last_line(path):
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
             lines = [line.strip() for line in file if line.strip()]
     except OSError:
         lines = []
@@ -139,7 +139,7 @@ def write(folder, picture, done):
         return
     header, rows = "", []
     for item in done:
-        with open(item.file(folder, "out"), encoding="utf-8") as file:
+        with open(item.file(folder, "out"), encoding="utf-8", opener=regular) as file:
             header = file.readline()
             rows += file
     with whole_file(os.path.join(folder, f"{picture}.csv"), encoding="utf-8") as file:

@@ -158,7 +158,10 @@ def nodes_of(policy):
     _, _, words = policy.partition(":")
     if words in ("", "all"):
         return []
-    return numbers("--policies", ",".join(word.partition("=")[0] for word in words.split(",")))
+    found = [number for word in words.split(",") for number in numbers("--policies", word.partition("=")[0])]
+    if len(set(found)) < len(found):
+        raise UsageError(f"--policies: '{policy}' names a node twice")
+    return found
 
 
 def check_nodes(topology, option, wanted, with_memory):

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 from . import cpuinfo, dmi, firmware
-from numa_report.errors import DataError, whole_file
+from numa_report.errors import DataError, regular, whole_file
 from .topology import format_list
 
 PATH = "environment.json"
@@ -62,7 +62,7 @@ def load(folder):
     """
     path = os.path.join(folder, PATH)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=regular) as file:
             environment = json.load(file, parse_int=bounded, parse_float=finite, parse_constant=refuse_constant)
     except FileNotFoundError:
         return {}

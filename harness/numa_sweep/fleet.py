@@ -60,7 +60,7 @@ def reporter(options):
     """event(name, **details): an object on a line of standard output, with --json-progress."""
     def event(name, **details):
         if options.json_progress:
-            print(json.dumps({"event": name, **details}, ensure_ascii=False), flush=True)
+            print(json.dumps({"event": name, **details}), flush=True)
 
     return event
 
@@ -115,13 +115,18 @@ def continued(options):
     folder = os.path.realpath(options.resume)
     sweep.check_path("this project", options.root)
     sweep.check_path("the fleet's folder", folder)
+    sweep.refuse_others_folder(folder)
     described = environment.load(folder)
     recorded = described.get("fleet")
     if not isinstance(recorded, dict) or any(name not in recorded for name in RECORDED):
         way_out = "; harness/slurm/submit.sh --resume continues it" if "slurm" in described else ""
         raise UsageError(f"--resume: {folder}: {environment.PATH} is not that of a sweep of --hosts{way_out}")
     identity.refuse_other_options(folder, options.given, vars(options), described.get("options") or {})
-    found = [hosts.Host(**host) for host in recorded["hosts"]]
+    try:
+        found = [hosts.Host(hosts.checked(host["label"]), host["sshlogin"], list(map(str, host["words"])))
+                 for host in recorded["hosts"]]
+    except (KeyError, TypeError):
+        raise ReportError(f"{folder}/{environment.PATH}: the fleet's hosts are not readable") from None
     check_tools(found)
     lock = locks.lock_folder(folder)
     if recorded["package"] and not os.path.exists(os.path.join(folder, package.FILE)):

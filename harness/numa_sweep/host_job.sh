@@ -25,7 +25,7 @@ arrived=$FLEET_FOLDER/hosts/$label
 {
     look='cd; echo numa_alloc-fleet $(uname -m) $(test -x "$1/harness/run_matrix.sh" && echo there || echo absent)'
     # Under another name until it is whole: two heads, or two hosts with one home, may send at the same time.
-    receive='cd && new="$1.$(uname -n).$$" && mkdir -p "$new" && tar -xf - -C "$new" && test -e "$new/complete" && { mv -T "$new" "$1" 2>/dev/null || test -e "$1/complete"; }; status=$?; rm -rf "$new"; exit $status'
+    receive='cd && new="$1.$(uname -n).$$" && umask go-w && mkdir -p "$new" && tar -xf - -C "$new" && test -e "$new/complete" && { mv -T "$new" "$1" 2>/dev/null || test -e "$1/complete"; }; status=$?; rm -rf "$new"; exit $status'
     call='cd && exec sh "$0" "$@"'
 }
 look="sh -c '$look' sh $FLEET_PROJECT"
@@ -75,33 +75,46 @@ send() {
     on_host "$receive" <"$FLEET_PACKAGE" >>"$log" || end_with failed "the project could not be sent: $(last_words)"
 }
 
+after_greetings() { # what a login prints before it does what it is asked to
+    local line
+    while IFS= read -r line; do
+        [ "$line" != numa_alloc-fleet-folder ] || exec cat
+    done 2>/dev/null
+    return 1
+}
+
 bring_back() { # the run folder, as far as there is one
     rm -rf -- "$arriving"
     mkdir -p -- "$arriving" || return
-    on_host "$on_host fetch $label $FLEET_RUN" </dev/null | tar -xf - -C "$arriving" --no-same-owner --no-same-permissions 2>>"$log" &&
+    on_host "$on_host fetch $label $FLEET_RUN" </dev/null | after_greetings |
+        tar -xf - -C "$arriving" --no-same-owner --no-same-permissions 2>>"$log" &&
+        # A run's folder has files and folders alone: a link would lead elsewhere on this machine, a FIFO keep who reads it.
+        find "$arriving" ! -type d ! -type f -delete &&
         rm -rf -- "$arrived" && mv -T -- "$arriving" "$arrived"
 }
 
-: >"$log" || exit
-connect
-[ "$project" = there ] || send
+{ # read as a whole before it begins: the file may be changed under a sweep of hours
+    : >"$log" || exit
+    connect
+    [ "$project" = there ] || send
 
-swept=$SECONDS
-on_host "$on_host run $label $FLEET_RUN $FLEET_SWEEP" <&3 >>"$log"
-status=$?
-reason=$(last_words)
-[ -n "$reason" ] || reason="exit status $status"
-[ "$status" -ne 255 ] || reason="the connection was lost after $((SECONDS - swept)) s: $reason"
-if bring_back; then
-    if [ "$status" -eq 255 ] || [ -e "$arrived/UNFINISHED" ] || [ ! -e "$arrived/samples.csv" ]; then
-        end_with incomplete "$reason"
+    swept=$SECONDS
+    on_host "$on_host run $label $FLEET_RUN $FLEET_SWEEP" <&3 >>"$log"
+    status=$?
+    reason=$(last_words)
+    [ -n "$reason" ] || reason="exit status $status"
+    [ "$status" -ne 255 ] || reason="the connection was lost after $((SECONDS - swept)) s: $reason"
+    if bring_back; then
+        if [ "$status" -eq 255 ] || [ -e "$arrived/UNFINISHED" ] || [ ! -e "$arrived/samples.csv" ]; then
+            end_with incomplete "$reason"
+        fi
+        [ "$status" -eq 0 ] || end_with failed "$reason"
+        on_host "$on_host remove $label $FLEET_RUN" </dev/null >>"$log"
+        end_with ok ''
     fi
-    [ "$status" -eq 0 ] || end_with failed "$reason"
-    on_host "$on_host remove $label $FLEET_RUN" </dev/null >>"$log"
-    end_with ok ''
-fi
-case $status in
-0) end_with incomplete "its results could not be brought back: $(last_words)" ;;
-255) end_with incomplete "$reason" ;;
-*) end_with failed "$reason" ;;
-esac
+    case $status in
+    0) end_with incomplete "its results could not be brought back: $(last_words)" ;;
+    255) end_with incomplete "$reason" ;;
+    *) end_with failed "$reason" ;;
+    esac
+}

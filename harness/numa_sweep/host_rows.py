@@ -25,7 +25,9 @@ def read(folder):
     path = os.path.join(folder, FILE)
     if not os.path.exists(path):
         return {}
-    return {row["host"]: row for row in tables.read_table(path, TABLE)}
+    rows = tables.read_table(path, TABLE)
+    tables.refuse_duplicates(path, rows, ("host",))
+    return {row["host"]: row for row in rows}
 
 
 def write(folder, rows):
@@ -129,6 +131,8 @@ def completed(reported, found):
     Where all was measured the folder's word counts, and where some cells failed it says more than the job did. A host that
     was lost may still have the folder of an earlier try.
     """
+    if reported["status"] == OK and found["status"] == INCOMPLETE:  # the folder of a later try, which was lost; it is still to do
+        return {**dict.fromkeys(COLUMNS, ""), **reported, **found}
     merged = {**found, **{name: value for name, value in reported.items() if value != ""}, "reason": reported["reason"]}
     if found["status"] == OK or found["status"] == FAILED and reported["status"] in (OK, FAILED):
         merged.update(status=found["status"], reason=found["reason"])

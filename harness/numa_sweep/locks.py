@@ -7,6 +7,7 @@ of them however it ends.
 import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import suppress
 
@@ -31,7 +32,7 @@ def lock_machine(wait, folder, say):
                 raise ReportError(f"another sweep is measuring on this machine ({holder}); --wait waits for its end") from None
             say(f"waiting for another sweep on this machine ({holder})")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        sign(path, f"process {os.getpid()}, in {folder}, since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n")
+        sign(path, lock, f"process {os.getpid()}, in {folder}, since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n")
         return lock
     return None
 
@@ -39,19 +40,26 @@ def lock_machine(wait, folder, say):
 def open_lock(path):
     """The lock file, which any user may lock and none can take away from another; None where it cannot be had."""
     # Without O_CREAT first: in a sticky folder the kernel refuses it on another user's file (fs.protected_regular).
-    for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW):
-        try:
-            return os.open(path, flags | os.O_CLOEXEC, 0o666)
-        except OSError:
-            continue
+    for flags in (0, os.O_CREAT):
+        with suppress(OSError):  # O_NONBLOCK: another user may have put a FIFO there
+            lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | flags, 0o644)
+            if stat.S_ISREG(os.fstat(lock).st_mode):
+                if os.fstat(lock).st_uid == os.geteuid():
+                    os.fchmod(lock, 0o644)  # whatever the umask: others have to open it to see that it is locked
+                return lock
+            os.close(lock)
+            return None
     return None
 
 
-def sign(path, words):
+def sign(path, lock, words):
     """Who has it, for the others' message; a file of another user stays as it is."""
     with suppress(OSError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW)
-        os.write(descriptor, words.encode(errors="surrogateescape"))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        of = os.fstat(descriptor)
+        if os.path.samestat(of, os.fstat(lock)) and of.st_nlink == 1 and of.st_uid == os.geteuid():
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, words.encode(errors="surrogateescape"))
         os.close(descriptor)
 
 

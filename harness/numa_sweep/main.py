@@ -70,5 +70,5 @@ def need_modules(options):
     other = shutil.which("python3")
     if other and os.path.realpath(other) != os.path.realpath(sys.executable) and "NUMA_SWEEP_PYTHON" not in os.environ:
         os.environ["NUMA_SWEEP_PYTHON"] = sys.executable
-        os.execv(other, [other, *sys.orig_argv[1:]])
+        os.execv(other, [other, *sys.orig_argv[sys.orig_argv.index("-c"):]])
     raise ReportError(f"python3 with {' and '.join(needed)} is missing; harness/setup.sh installs it")

@@ -6,19 +6,21 @@ Files pass through as bytes where they are what they should be, and by csv where
 import csv
 import io
 import os
+import re
 import shlex
 import sys
 from collections import namedtuple
 from statistics import median
 
 from numa_report import tables
-from numa_report.errors import DataError, ReportError, UsageError, whole_file
+from numa_report.errors import DataError, ReportError, UsageError, printable, regular, whole_file
 from numa_report.layout import counted, penalty_words, shortened, value_words
 from numa_report.schema import BENCHES, MATRIX_COLUMNS, MEASURED, SAMPLE_COLUMNS
 
 from . import host_rows, odd_hosts
 
 VERDICT = "verdict.txt"
+FORMULA = re.compile(rb'(?m)(?:^|,)"?[=+\-@\t\r]')  # a field that a spreadsheet would run
 MOST_TABLE_ROWS = 40
 MOST_LINES = 20  # of a kind in the verdict; the data have them all
 
@@ -54,7 +56,7 @@ def finish(folder, rows, out=None):
     fleet.judge()
     words = verdict(rows, fleet)
     with whole_file(os.path.join(folder, VERDICT), encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in words)
+        file.writelines(printable(f"{line}\n") for line in words)
     print(table(rows, fleet), "", *words, "", f"data: {folder}/samples.csv, matrix.csv, hosts.csv, verdict.txt",
           f"pages, of all hosts and of each: harness/plot.py {shlex.quote(folder)}", sep="\n", file=out, flush=True)
     return 1 if fleet.misplaced or any(row["status"] != host_rows.OK for row in rows) else 0
@@ -135,30 +137,30 @@ def all_columns(files, known):
     """Those of the schema, then what any of the files has beside them."""
     lines = {}
     for path in files:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             lines[file.readline()] = True
     columns = [column for line in lines for column in next(csv.reader([line.decode("utf-8", "replace")]), [])]
-    return list(dict.fromkeys([*known, *(column for column in columns if column)]))
+    return list(dict.fromkeys([*known, *(tables.unguarded(column) for column in columns if column)]))
 
 
 def header_line(columns):
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(columns)
+    csv.writer(text, lineterminator="\n").writerow(map(tables.guarded, columns))
     return text.getvalue().encode()
 
 
 def read_part(path, host, columns):
     """The rows of one host's file as bytes, in these columns and of this host's name."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         data = file.read()
     header = header_line(columns)
     body = data[len(header):]
-    if data.startswith(header) and (not body or is_all_of(host, body)):
+    if data.startswith(header) and (not body or is_all_of(host, body)) and not FORMULA.search(body):
         return body
     rows = tables.read_table(path, {})
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writerows({**row, "host": host} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([tables.guarded(({**row, "host": host}).get(column, "")) for column in columns] for row in rows)
     return text.getvalue().encode()
 
 
@@ -177,7 +179,7 @@ def matrix_rows(path, body, columns):
     number = 1
     try:
         for number, fields in enumerate(csv.reader(io.StringIO(body.decode("utf-8"), newline=""), strict=True), start=2):
-            words = [shared.setdefault(fields[place], sys.intern(fields[place])) for place in places]
+            words = [shared.setdefault(fields[place], sys.intern(tables.unguarded(fields[place]))) for place in places]
             figures = [float(word) if word else None for word in words[-2:]]
             yield MatrixRow(*words[:-2], *figures)
     except (ValueError, IndexError, csv.Error) as error:

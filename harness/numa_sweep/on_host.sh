@@ -7,6 +7,7 @@
 # sweep's own options, quoted for sh and then escaped for `printf %b`. Standard input stays open for as long as the head is
 # there; the sweep ends with it.
 set -u
+umask go-w # nobody else changes what is run and measured here
 
 action=$1 label=$2 id=$3 name=$4
 shift 4
@@ -43,6 +44,7 @@ case $action in
 run) sweep "$@" ;;
 fetch)
     cd -- "$run" || exit
+    echo numa_alloc-fleet-folder # after whatever the login has said
     exec tar -cf - .
     ;;
 remove)

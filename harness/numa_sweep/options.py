@@ -17,13 +17,13 @@ from . import also as also_words
 SIZE = re.compile(r"([1-9][0-9]{0,14})([KMG]?)", re.IGNORECASE)
 LIST = r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*"
 SHARE = r"[0-9]{1,6}=([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
-POLICY = re.compile(rf"(bind:(@|[0-9]{{1,6}})|preferred:(@|{LIST})|interleave:(all|{LIST})|"
+POLICY = re.compile(rf"(bind:(@|[0-9]{{1,6}})|preferred:(@|all|{LIST})|interleave:(all|{LIST})|"
                     rf"weighted:{SHARE}(,{SHARE})*|local|none)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
 ALLOCATOR = re.compile(rf"numa_alloc|glibc|({NAME.pattern})=(.+)")
 PAGES = ("default", "thp", "2M", "1G")
 EVERY_BENCH = ",".join(BENCHES)
-METRIC = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,39})=(.+?):([^\s:,]{1,20})(?::(lower|higher))?")
+METRIC = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,39})=(.+?):([^\s:,=+@-][^\s:,]{0,19})(?::(lower|higher))?")
 
 DESCRIPTION = """\
 What does memory of each node cost from the CPUs of each node? Runs the benchmarks latency and bandwidth, or a COMMAND

@@ -7,6 +7,7 @@ appended once the first ones disagree.
 
 import os
 import random
+import re
 from collections import namedtuple
 from dataclasses import dataclass, field, fields
 
@@ -134,9 +135,19 @@ def read(folder, expected=lambda bench: ()):
     return [Job(**{name: row[name] for name in COLUMNS}, expected=expected(row["bench"])) for row in rows]
 
 
+PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:=@+-]*")
+
+
+def place(field):
+    """A run's files are named by it, and its script is what GNU parallel starts: no path, no line end."""
+    if not PLACE.fullmatch(field):
+        raise ValueError(f"{tables.shown(field)} cannot name a run")
+    return field
+
+
 TABLE = {
     "seq": tables.optional(tables.whole), "kind": tables.one_of(KINDS), "round": tables.optional(tables.whole),
-    "bench": tables.named, "place": tables.named, "cpus": tables.named, "cpu": tables.whole, "cpu_node": tables.whole,
+    "bench": place, "place": place, "cpus": tables.named, "cpu": tables.whole, "cpu_node": tables.whole,
     "mem_node": tables.optional(tables.whole), "policy": tables.named, "allocator": tables.named, "pages": tables.named,
     "threads": tables.whole, "size": tables.text, "skip_reason": tables.text,
 }

@@ -18,7 +18,7 @@ class Progress:
 
     def event(self, name, **details):
         if self.as_json:
-            print(json.dumps({"event": name, **details}, ensure_ascii=False), flush=True)
+            print(json.dumps({"event": name, **details}), flush=True)
 
     def finished(self, job, number, total):
         """One run has been done."""

@@ -8,7 +8,7 @@ import os
 import shutil
 from contextlib import suppress
 
-from numa_report.errors import ReportError, whole_file
+from numa_report.errors import ReportError, regular, whole_file
 from numa_report.schema import PLACED
 
 JOBLOG = "joblog.tsv"
@@ -21,7 +21,7 @@ def read(folder, job):
     """The record, None where the run has not been done. Raises ReportError when it is not one."""
     path = job.file(folder, "run")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=regular) as file:
             record = json.load(file)
     except FileNotFoundError:
         return None
@@ -58,7 +58,7 @@ def add_up(statistics, job):
     refused, resident = False, {}
     for entry in os.scandir(statistics):
         try:
-            with open(entry.path, encoding="utf-8") as file:
+            with open(entry.path, encoding="utf-8", opener=regular) as file:
                 said = json.load(file)
             for node in said["nodes"]:
                 check = node["placement_check"]
@@ -82,7 +82,7 @@ def add_up(statistics, job):
 
 def read_placement(folder, job):
     try:
-        with open(job.file(folder, "placement"), encoding="utf-8") as file:
+        with open(job.file(folder, "placement"), encoding="utf-8", opener=regular) as file:
             said = json.load(file)
         return {name: said[name] for name in ("placement", "placed_fraction", "pages_on_nodes")}
     except (OSError, ValueError, KeyError, TypeError):
@@ -111,7 +111,7 @@ def joblog_line(job, record):
 def read_joblog(path):
     """{seq: whole line}; a line that was cut while being written does not count."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
             lines = file.readlines()
     except FileNotFoundError:
         return {}

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -134,7 +135,8 @@ def warn(said):
 
 
 def default_folder(options, root):
-    name = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{host_of(options)}"
+    host = re.sub(r"[^A-Za-z0-9_.+-]", "-", host_of(options))  # the kernel takes any name, `../x` too
+    name = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{host}"
     return os.path.abspath(options.out or os.path.join(root, "results", name))
 
 
@@ -208,14 +210,23 @@ def make_folder(options, folder):
 def discard(folder, there):
     """Takes away what an unfinished preparation made: such a folder could be neither used nor resumed."""
     for name in ("environment.json", topology.FILE, "plan.csv", "jobs.txt", runs.UNFINISHED):
-        for ending in ("", ".tmp"):
-            with suppress(OSError):
-                os.unlink(os.path.join(folder, name + ending))
+        with suppress(OSError):
+            os.unlink(os.path.join(folder, name))
+    forget_unfinished(folder)
     shutil.rmtree(os.path.join(folder, "cells"), ignore_errors=True)
     with suppress(OSError):
         while folder != there:
             os.rmdir(folder)
             folder = os.path.dirname(folder)
+
+
+def forget_unfinished(folder):
+    """Takes away the files that a kill kept from becoming whole. Only under the folder's lock."""
+    for of in (folder, os.path.join(folder, "cells")):
+        for name in os.listdir(of) if os.path.isdir(of) else ():
+            if name.endswith(".tmp"):
+                with suppress(OSError):
+                    os.unlink(os.path.join(of, name))
 
 
 def mark_unfinished(folder):
@@ -243,6 +254,7 @@ def continued(options, root):
     check_path("the run folder", folder)
     if not os.path.exists(os.path.join(folder, environment.PATH)):
         raise UsageError(f"--resume: {folder} is not a sweep's folder (no {environment.PATH})")
+    refuse_others_folder(folder)
     recorded = environment.load(folder)
     before = collect.recorded_options(folder, recorded)
     if options.given:
@@ -261,6 +273,7 @@ def continued(options, root):
     machine = topology.load()
     identity.refuse_other_machine(folder, recorded, json.loads(json.dumps(describe(before, root, machine))))
     jobs = reread(folder, before, machine)
+    forget_unfinished(folder)
     done = forget_failures(folder, jobs, before)
     checksums.forget(folder)
     write_plan(folder, root, before, jobs)
@@ -289,7 +302,21 @@ def reread(folder, options, machine):
                               f"where it has {there.words()}")
     if len(first) != len(asked):
         raise ReportError(f"--resume: {folder}/plan.csv has {len(first)} rows, the plan of its options {len(asked)}")
+    known = {job.key: job for job in asked if job.seq}
+    for job in extra:  # a plan's scripts are run: what did not come from the options is not
+        if job.key not in known or job != plan.job_of(known[job.key], job.seq, plan.EXTRA, job.round):
+            raise ReportError(f"--resume: {folder}/plan.csv has a further round of {job.words()}, which is no cell of its options")
     return first + extra
+
+
+def refuse_others_folder(folder):
+    """What a folder says is run when it is resumed, with the rights of who resumes it."""
+    ours = {os.geteuid(), 0, *([int(os.environ["SUDO_UID"])] if os.environ.get("SUDO_UID", "").isdecimal() else [])}
+    for path in (folder, os.path.join(folder, environment.PATH), os.path.join(folder, "cells")):
+        with suppress(FileNotFoundError):
+            if os.stat(path).st_uid not in ours:
+                raise UsageError(f"--resume: {path} belongs to another user (number {os.stat(path).st_uid}), and resuming runs "
+                                 "the commands in it; read them, and make the folder yours (chown -R) first")
 
 
 def forget_failures(folder, jobs, options):

@@ -7,6 +7,7 @@ HWLOC_SYNTHETIC. Nothing can be measured then, unless HWLOC_THISSYSTEM=1 says th
 """
 
 import os
+import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 from numa_report.errors import ReportError, whole_file
 
 FILE = "topology.xml"  # in a run's folder: hwloc's description of the machine
+# What root sees of this very machine, and no figure needs.
+PRIVATE = re.compile(rb'\s*<info name="[^"]*(?:Serial|UUID|AssetTag)[^"]*" value="[^"]*"/>')
+MOST_IN_A_RANGE = 1_000_000  # a file of a run may say anything
 MADE_UP = ("HWLOC_FSROOT", "HWLOC_XMLFILE", "HWLOC_SYNTHETIC")
 
 
@@ -49,6 +53,8 @@ def parse_list(words):
         if not part:
             continue
         first, _, last = part.partition("-")
+        if len(first) > 9 or len(last) > 9 or int(last or first) - int(first) > MOST_IN_A_RANGE:
+            raise ValueError(f"'{part:.40}' is no list of CPUs or nodes")
         if int(last or first) < int(first):
             raise ValueError(f"'{part}' counts down")
         numbers.extend(range(int(first), int(last or first) + 1))
@@ -109,7 +115,7 @@ def read_lstopo():
         except FileNotFoundError:
             continue
         if done.returncode == 0:
-            return done.stdout
+            return PRIVATE.sub(b"", done.stdout)
     return None
 
 

@@ -9,7 +9,7 @@ import re
 import shlex
 
 from numa_report import tables
-from numa_report.errors import ReportError
+from numa_report.errors import ReportError, regular
 from numa_report.schema import BENCHES, COMMAND, RESOURCES, better_of
 
 from . import options as option_words
@@ -120,7 +120,7 @@ def read_samples(folder, job, record, options):
 def last_words(folder, job):
     """`: ` and the last line it wrote to standard error, or ``."""
     try:
-        with open(job.file(folder, "err"), encoding="utf-8", errors="replace") as file:
+        with open(job.file(folder, "err"), encoding="utf-8", errors="replace", opener=regular) as file:
             said = [line.strip() for line in file if line.strip()]
     except OSError:
         return ""
@@ -152,9 +152,9 @@ def bench_samples(folder, job):
 
 
 def command_samples(folder, job, record, options):
-    with open(job.file(folder, "out"), encoding="utf-8", errors="replace") as file:
+    with open(job.file(folder, "out"), encoding="utf-8", errors="replace", opener=regular) as file:
         output = file.read()
-    with open(job.file(folder, "err"), encoding="utf-8", errors="replace") as file:
+    with open(job.file(folder, "err"), encoding="utf-8", errors="replace", opener=regular) as file:
         output += "\n" + file.read()
     placement = records.read_placement(folder, job)
     shared = {

@@ -36,7 +36,7 @@ def main(arguments):
     folder = asked.resume or (name_of(asked) if asked.dry_run else make(asked, options, words))
     if not asked.dry_run:
         make_ready(folder, asked.nodes)
-    print(folder, *words, sep="\0", end="\0")
+    sys.stdout.buffer.write(b"".join(os.fsencode(word) + b"\0" for word in (folder, *words)))
     return 0
 
 

@@ -25,7 +25,7 @@ cd -- "$directory" || fail "$directory is not on $node"
 
 run=$folder/hosts/$node
 mkdir -p "$folder/hosts"
-rm -f "$run/environment.json.tmp" # of a task that was killed before it had measured anything
+rm -f "$run"/environment.json.*.tmp # of a task that was killed before it had measured anything
 # In place of this shell, so that Slurm's signals reach the sweep itself and its exit status is the task's.
 if [ -f "$run/environment.json" ]; then
     exec "$root/harness/run_matrix.sh" --resume "$run" --samples-only --wait

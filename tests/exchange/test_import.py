@@ -281,7 +281,7 @@ def test_a_file_that_is_cut_anywhere_never_gives_another_figure(tmp_path, file):
     def figures(text):
         path = tmp_path / "input.txt"
         path.write_text(text)
-        found = FORMATS[OF[file]][0].parse(str(path), importing.read(str(path)).splitlines(), Place(0, 1))
+        found = FORMATS[OF[file]][0].parse(str(path), importing.text_of(str(path), importing.read_bytes(str(path))).splitlines(), Place(0, 1))
         return [(row["bench"], row["metric"], row.get("cell"), row["round"], row["variant"], row["value"])
                 for row in [*found.samples, *found.loaded]]
 

@@ -87,7 +87,7 @@ TABLE = {
     "unknown status": ("matrix.csv", edit(5, "status", "fine"), ["row 5", "column status", "'fine'", "ok, noisy"]),
     "unknown placement": ("matrix.csv", edit(5, "placement", "yes"), ["row 5", "column placement", "'yes'"]),
     "unit of two words": ("matrix.csv", edit(5, "unit", "par sec"), ["row 5", "column unit", "'par sec'"]),
-    "node and policy": ("matrix.csv", edit(3, "mem_node", "0"), ["row 3", "column mem_node", "policy is bind:1"]),
+    "node and policy": ("matrix.csv", edit(3, "mem_node", "0"), ["row 3", "column mem_node", "policy is 'bind:1'"]),
     "which way is better": ("matrix.csv", edit(5, "better", "left"), ["row 5", "column better", "'left'", "lower, higher"]),
     "cut in a row": ("matrix.csv", lambda data: data[:data.rindex(b"\n", 0, -1) + 40], ["row 29", "column ", "cut"]),
     "cut in the last field": ("matrix.csv", lambda data: data[:-1], ["row 29", "column 'better'", "cut"]),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from numa_sweep import plan
 
 from .. import runs
-from ..errors import DataError
+from ..errors import DataError, regular
 from ..layout import shortened
 
 # What numa_sweep/scripts.py writes between run_cell's own words and the command's.
@@ -40,7 +40,7 @@ def read(folder, job):
     """(the command, its script); None where the script is gone or another program's."""
     path = job.file(folder, "sh")
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
             found = BEFORE_COMMAND.split(file.read(), maxsplit=1)
     except OSError:
         return None

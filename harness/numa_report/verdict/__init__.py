@@ -17,7 +17,7 @@ docs/VERDICT.md says what each takes to be said, and what to do about it.
 
 import os
 
-from ..errors import whole_file
+from ..errors import printable, whole_file
 from .choices import choice_lines
 from .firmware_claims import firmware_lines, without_memory_lines
 from .kernel import balancing_lines, huge_page_lines
@@ -60,4 +60,4 @@ def all_lines(rows, environment, sentinels=(), found=None, unusual=()):
 def save(folder, words):
     """Writes the lines to the folder's verdict.txt, whole or not at all."""
     with whole_file(os.path.join(folder, FILE), "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in words)
+        file.writelines(printable(f"{line}\n") for line in words)
