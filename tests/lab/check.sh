@@ -68,8 +68,8 @@ for built in alloc/numa_alloc.so bench/{latency,bandwidth,loaded,core2core,fault
     }
 done
 mkdir -p build/lab
-for program in placement shares mappings mapped; do
-    "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -pthread \
+for program in placement shares mappings mapped holder; do
+    "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -I. -pthread \
         -o build/lab/$program tests/lab/$program.c
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/numa_lab-check.XXXXXX")
@@ -112,7 +112,7 @@ count_verdicts() {
 placement() {
     local scripts=("guest_policies.sh build/lab brief") benches=("guest_core2core.sh" "guest_faults.sh" "guest_migrate.sh build/tests/refuse")
     case $1 in
-    2-socket) scripts+=("guest_placement.sh build/lab/placement" "guest_pages.sh build/lab build/tests/refuse" "${benches[@]}") ;;
+    2-socket) scripts+=("guest_placement.sh build/lab/placement" "guest_limits.sh build/lab/holder" "guest_pages.sh build/lab build/tests/refuse" "${benches[@]}") ;;
     2-socket-cxl) scripts+=("guest_pages.sh build/lab build/tests/refuse" "${benches[@]}") ;;
     esac
     in_machine "$1, placement" --topology "$1" --no-pace -- tests/lab/guest_scripts.sh "${scripts[@]}"
