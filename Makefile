@@ -30,9 +30,9 @@ TEST_BINS    := $(ALLOC_TESTS:%=$(BUILD)/tests/alloc/%) \
                 $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(UNIT_TESTS:%=$(BUILD)/ubsan/unit/%)
 C_FILES      := $(wildcard alloc/*.[ch] harness/*.[ch] bench/*.[ch] bench/lib/*.[ch] bench/alloc_workloads/*.[ch] tests/*/*.[ch] harness/lab/*.[ch] harness/lab/plugin/*.[ch])
 TUS          := alloc/numa_alloc.c alloc/numa_run.c $(filter-out alloc/%,$(filter %.c,$(C_FILES)))
-SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/lab/*.sh tests/slurm/*.sh tests/cli/*.bats tests/cli/*.bash) .ci/run
+SHELL_FILES  := $(wildcard harness/*.sh tests/*.sh harness/lab/*.sh harness/numa_sweep/*.sh harness/slurm/*.sh tests/*/*.sh tests/*/*.bats tests/*/*.bash) .ci/run
 
-.PHONY: all check check-kill check-page check-fleet check-slurm check-vm check-lab check-lab-kernels lab lab-locality bench-alloc lint format clean help
+.PHONY: all check misuse-table check-programs check-programs-lab check-torture check-tsan check-injection check-kill check-page check-fleet check-slurm check-vm check-lab check-lab-kernels lab lab-locality bench-alloc fuzz coverage lint format clean help
 .DELETE_ON_ERROR:
 
 all: alloc/numa_alloc.so alloc/libnuma_alloc.a alloc/numa_run harness/run_cell $(BENCH_PROGS) ## Build the allocator and the benchmarks
@@ -63,6 +63,15 @@ harness/run_cell: $(RUN_CELL_C:harness/%.c=$(BUILD)/harness/%.o)
 $(BUILD)/harness/%.o: harness/%.c | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+# For valgrind (alloc/memcheck.c).
+$(BUILD)/memcheck/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(ALLOC_CFLAGS) -O1 -DNA_VALGRIND=1 $(DEPFLAGS) -o $@ $< $(ALLOC_LDFLAGS)
+
+$(BUILD)/memcheck/misuse: tests/memcheck/misuse.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O0 -g -fno-builtin -o $@ $<
 
 # A finding traps: the sanitizer's own report would allocate, perhaps under our lock.
 $(BUILD)/ubsan/numa_alloc.so: alloc/numa_alloc.c | $(BUILD)/
@@ -114,13 +123,128 @@ $(BUILD)/tests/refuse: tests/cli/refuse.c | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) $(CFLAGS) $(DEPFLAGS) -o $@ $<
 
+# Random operations against a model, and a library that goes wrong for it to find.
+TORTURE_C := $(filter-out tests/torture/plant.c,$(wildcard tests/torture/*.c))
+
+$(BUILD)/tests/torture: $(TORTURE_C) $(wildcard tests/torture/*.h) alloc/numa_alloc.h
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -fno-builtin -o $@ $(TORTURE_C) -pthread
+
+$(BUILD)/tests/plant.so: tests/torture/plant.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(CFLAGS) -fno-builtin -fPIC -shared -o $@ $<
+
+# Misuse of malloc, a kind a process. libstdc++ for operator delete where the allocator has none.
+$(BUILD)/tests/misuse: $(wildcard tests/misuse/*.[ch])
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O1 -g -fno-builtin -o $@ $(filter %.c,$^) -pthread -Wl,--no-as-needed -lstdc++
+
+# The torture with the allocator as functions of its own (torture_malloc, ...) under ThreadSanitizer, whose
+# run-time owns malloc.
+TSAN := -O1 -g -fno-builtin -fsanitize=thread -DNA_DEBUG=1
+
+$(BUILD)/tsan/plain.o: alloc/numa_alloc.c | $(BUILD)/
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) $(TSAN) -fPIE $(DEPFLAGS) -c -o $@ $<
+
+# Letters between threads without any order in memory: a race for ThreadSanitizer to find.
+$(BUILD)/tsan_planted/plain.o: $(wildcard alloc/*.[ch]) | $(BUILD)/
+	@mkdir -p $(@D)/alloc && cp alloc/*.[ch] $(@D)/alloc/
+	sed -i -E 's/memory_order_(acquire|release|acq_rel)/memory_order_relaxed/' $(@D)/alloc/mail.c
+	$(CC) $(STD) $(WARNINGS) $(TSAN) -fPIE -c -o $@ $(@D)/alloc/numa_alloc.c
+
+%/renamed.o: %/plain.o
+	nm --defined-only --extern-only $< | awk '{ print $$3, "torture_" $$3 }' >$@.names
+	objcopy --redefine-syms=$@.names $< $@
+
+$(BUILD)/tsan/torture $(BUILD)/tsan_planted/torture: $(BUILD)/%/torture: $(BUILD)/%/renamed.o $(TORTURE_C) \
+		$(wildcard tests/torture/*.h)
+	$(CC) $(STD) $(WARNINGS) $(TSAN) -DTORTURE_RENAMED -o $@ $(TORTURE_C) $< -pthread
+
+# Fuzz targets: with libFuzzer, and (make check) with a main that replays and mutates what is kept.
+# The allocator's own does without AddressSanitizer, whose run-time wants to be malloc.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_C       := $(filter-out tests/torture/torture.c,$(TORTURE_C))
+SANITIZE     := -O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=all
+FUZZING      := clang $(STD) $(SANITIZE) -fsanitize=fuzzer-no-link
+REPLAYING    := $(CC) $(STD) $(WARNINGS) $(SANITIZE)
+
+# $(1): folder, $(2): compiler with options, $(3): where main is.
+define FUZZ_RULES
+$(BUILD)/$(1)/bench/%.o: bench/lib/%.c
+	@mkdir -p $$(@D)
+	$(2) -fsanitize=address -MMD -MP -c -o $$@ $$<
+
+$(BUILD)/$(1)/libbench.a: $(BENCH_LIB_C:bench/lib/%.c=$(BUILD)/$(1)/bench/%.o)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+
+$(BUILD)/$(1)/plain.o: alloc/numa_alloc.c
+	@mkdir -p $$(@D)
+	$(2) -DNA_DEBUG=1 -fno-builtin -fPIE -MMD -MP -c -o $$@ $$<
+
+$(BUILD)/$(1)/fuzz_operations: tests/fuzz/fuzz_operations.c $(FUZZ_C) $(BUILD)/$(1)/renamed.o
+	$(2) -fno-builtin -DTORTURE_RENAMED -I. -MMD -MP -o $$@ tests/fuzz/fuzz_operations.c $(FUZZ_C) $(BUILD)/$(1)/renamed.o $(3) -pthread
+
+$(BUILD)/$(1)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c $(BUILD)/$(1)/libbench.a
+	$(2) -fsanitize=address -I. -MMD -MP -o $$@ tests/fuzz/fuzz_$$*.c tests/fuzz/fuzz.c $(3) $(BUILD)/$(1)/libbench.a $(BENCH_LIBS)
+endef
+
+$(eval $(call FUZZ_RULES,fuzz,$(FUZZING),-fsanitize=fuzzer))
+$(eval $(call FUZZ_RULES,replay,$(REPLAYING),tests/fuzz/replay.c))
+
+# Fails the system calls of the library as released, from outside.
+INJECTION := $(addprefix $(BUILD)/tests/injection/,inject workload)
+
+$(BUILD)/tests/injection/inject: $(addprefix tests/injection/,inject.c supervise.c sites.c)
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O1 -g $(DEPFLAGS) -I. -o $@ $^
+
+$(BUILD)/tests/injection/workload: tests/injection/workload.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARNINGS) -O1 -g -fno-builtin $(DEPFLAGS) -I. -o $@ $< -pthread
+
+TORTURE := $(addprefix $(BUILD)/tests/,torture plant.so refuse) $(BUILD)/ubsan/numa_alloc.so
+
 # The same unit tests with everything they include, and the benchmarks' library, under UBSan.
 $(BUILD)/ubsan/unit/%: tests/unit/%.c $(BENCH_LIB_C) | $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARNINGS) $(UBSAN) -I. -MMD -MP -MF $@.d -o $@ $< $(BENCH_LIB_C) -lcmocka $(BENCH_LIBS)
 
-check: all $(TEST_BINS) $(BUILD)/tests/refuse $(BUILD)/tests/latency_cut $(BUILD)/ubsan/numa_alloc.so ## Run every test that needs no virtual machine
+check: all $(TEST_BINS) $(BUILD)/tests/misuse $(BUILD)/tests/latency_cut $(TORTURE) $(INJECTION) $(FUZZ_TARGETS:%=$(BUILD)/replay/%) ## Run every test that needs no virtual machine
 	tests/run.sh
+
+SECONDS ?= 60
+check-torture: all $(TORTURE) ## Random operations against a model under every mode, for SECONDS=60
+	tests/torture/run.sh $(SECONDS)
+
+.PHONY: check-torture-lab check-valgrind
+check-torture-lab: all $(TORTURE) ## The same on three nodes and with reserved huge pages, in the lab, for SECONDS=60
+	tests/torture/lab.sh $(SECONDS)
+
+check-tsan: $(BUILD)/tsan/torture $(BUILD)/tsan_planted/torture ## The torture under ThreadSanitizer, SECONDS=60 in turns under eleven modes
+	tests/torture/tsan.sh $(SECONDS)
+
+check-injection: all $(INJECTION) ## Every system call of the allocator fails in turn, with every errno; prints a table
+	$(BUILD)/tests/injection/inject
+
+coverage: ## Lines of alloc/ that its tests run, by file; at least 90 % (harness/setup.sh torture)
+	tests/coverage/run.sh
+
+check-programs: all ## Other people's programs do the same under every policy as without the library (setup.sh programs)
+	/usr/bin/python3 tests/programs/check.py
+
+misuse-table: all $(BUILD)/tests/misuse ## What allocators do about misuse, a Markdown table (PEERS=name=path.so,...)
+	@/usr/bin/python3 tests/misuse/table.py
+
+check-programs-lab: all ## The same under the policies of two nodes, in the lab, lighter (setup.sh programs vm)
+	tests/lab/programs.sh
+
+fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%) ## Fuzz operations and parsers with libFuzzer, SECONDS=60 in all (harness/setup.sh torture)
+	tests/fuzz/run.sh $(SECONDS)
+
+check-valgrind: $(addprefix $(BUILD)/memcheck/,numa_alloc.so misuse) $(BUILD)/tests/torture ## memcheck finds mistakes in blocks of the annotated build (harness/setup.sh torture)
+	tests/memcheck/check.sh
 
 check-fleet: all ## A fleet of three machines of the lab over ssh: one slower, one lost and resumed
 	tests/lab/fleet.sh
@@ -170,4 +294,4 @@ clean: ## Remove what was built (results/ stays)
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/ubsan/unit/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/ubsan/unit/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/bench/*.d $(BUILD)/replay/*.d $(BUILD)/replay/bench/*.d)

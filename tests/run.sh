@@ -58,12 +58,16 @@ for program in build/ubsan/unit/test_*; do
     [ "${program%.d}" = "$program" ] || continue
     tap_suite "unit/${program##*/test_} (ubsan)" "$program"
 done
-for build in alloc build/ubsan; do
-    label=$([ "$build" = alloc ] || echo ' (ubsan)')
-    for program in build/tests/alloc/test_*; do
-        tap_suite "alloc/${program##*/test_}$label" env LD_PRELOAD="$PWD/$build/numa_alloc.so" "$program"
+for checks in off on; do
+    for build in alloc build/ubsan; do
+        label=$([ "$build" = alloc ] || echo ' (ubsan)')$([ "$checks" = off ] || echo ' (checks)')
+        for program in build/tests/alloc/test_*; do
+            tap_suite "alloc/${program##*/test_}$label" env NUMA_ALLOC_CHECKS="$checks" \
+                LD_PRELOAD="$PWD/$build/numa_alloc.so" "$program"
+        done
     done
 done
+tap_suite injection build/tests/injection/inject --quick
 for file in tests/cli/*.bats; do
     tap_suite "cli/$(basename "$file" .bats)" bats --formatter tap "$file"
 done
