@@ -102,41 +102,61 @@ static inline struct checked_block find_paged(const char *call, struct segment *
     return (struct checked_block){segment, page, record, known, block_bytes, size_bytes};
 }
 
-/* The first slice of the span that a slice may be part of. */
-static unsigned span_start_before(const struct segment *segment, unsigned slice) {
-    while (slice > 0 && segment->pages[slice].block_size == 0)
+/* Whether a span begins at a slice, and is not being freed. A segment without any that has not been
+ * used anew may have been pages', whose lengths are still there. */
+static bool span_is_live(const struct segment *segment, unsigned slice) {
+    return segment->kind == SEGMENT_SPAN && segment->pages[slice].block_size != 0 &&
+           !slice_states(segment)[slice].freed_span;
+}
+
+/* Where the span began that a slice is part of, or was last. */
+static unsigned span_start_before(struct segment *segment, unsigned slice) {
+    const struct slice_state *states = slice_states(segment);
+    while (slice > 0 && !states[slice].freed_span && !span_is_live(segment, slice))
         slice--;
     return slice;
 }
 
-/* The span or huge block that `pointer` is. */
-static struct checked_block find_large(const char *call, struct segment *segment,
-                                       const void *pointer) {
-    bool is_span = segment->kind == SEGMENT_SPAN;
-    unsigned first = is_span ? slice_of(segment, pointer) : 0;
-    bool is_freed = is_span && slice_states(segment)[first].freed_span;
-    if (is_span && !is_freed)
-        first = span_start_before(segment, first);
+/* The span that `pointer` is. */
+static struct checked_block find_span(const char *call, struct segment *segment,
+                                      const void *pointer) {
+    unsigned first = span_start_before(segment, slice_of(segment, pointer));
     uintptr_t start = segment->base + first * SLICE_SIZE;
     struct page *page = &segment->pages[first];
     _Atomic(uint64_t) *records = large_records(segment, (void *)start);
     uint64_t known = record_load(records);
     size_t size_bytes = record_load(records + 1) & ~LARGE_GUARDED;
-    if (is_freed && start == (uintptr_t)pointer)
-        die_of_freed(call, pointer, size_bytes, known);
-    if (is_span && (uintptr_t)pointer - start >= page->block_size)
+    bool is_live = span_is_live(segment, first);
+    if (!is_live && !slice_states(segment)[first].freed_span)
+        die_of_foreign(call, pointer);
+    if ((uintptr_t)pointer - start >= (is_live ? page->block_size : size_bytes))
         die_of_foreign(call, pointer);
     if (start != (uintptr_t)pointer)
         die_of_inner(call, pointer, start, size_bytes, known);
+    if (!is_live)
+        die_of_freed(call, pointer, size_bytes, known);
     return (struct checked_block){segment, page, records, known, size_bytes, size_bytes};
+}
+
+/* The huge block that `pointer` is. */
+static struct checked_block find_huge(const char *call, struct segment *segment,
+                                      const void *pointer) {
+    uint64_t known = record_load(segment->records);
+    size_t size_bytes = record_load(segment->records + 1) & ~LARGE_GUARDED;
+    if (segment->base != (uintptr_t)pointer)
+        die_of_inner(call, pointer, segment->base, size_bytes, known);
+    return (struct checked_block){segment, &segment->pages[0], segment->records,
+                                  known,   size_bytes,         size_bytes};
 }
 
 static struct checked_block find_checked(const char *call, const void *pointer) {
     struct segment *segment = segment_of_any(pointer);
     if (segment == NULL || !segment_holds(segment, pointer))
         die_of_foreign(call, pointer);
-    return segment->kind < PAGED_KINDS ? find_paged(call, segment, pointer)
-                                       : find_large(call, segment, pointer);
+    if (segment->kind < PAGED_KINDS)
+        return find_paged(call, segment, pointer);
+    return segment->kind == SEGMENT_HUGE ? find_huge(call, segment, pointer)
+                                         : find_span(call, segment, pointer);
 }
 
 /* --- spans and huge blocks ----------------------------------------------------------------- */
@@ -182,15 +202,30 @@ static bool large_guard(struct segment *segment, uintptr_t start, size_t size_by
     return done;
 }
 
-/* Marks a span or huge block as live. */
-static void checked_large_begin(void *block, size_t size_bytes, const void *caller) {
+/* Whether the guard of a span that was here before, which the kernel would not lift, lies within
+ * the block. */
+static bool large_is_blocked(struct segment *segment, uintptr_t start, size_t size_bytes) {
+    if (segment->kind != SEGMENT_SPAN)
+        return false;
+    unsigned first = slice_of(segment, (void *)start);
+    unsigned last = first + span_slices(segment->pages[first].block_size) - 1;
+    size_t guard_bytes = slice_states(segment)[last].guard_pages * na.guard_bytes;
+    uintptr_t end = segment->base + (last + 1) * SLICE_SIZE;
+    return end - guard_bytes < start + large_guard_offset(size_bytes);
+}
+
+/* Marks a span or huge block as live. False: it cannot be used. */
+static bool checked_large_begin(void *block, size_t size_bytes, const void *caller) {
     struct segment *segment = segment_of(block);
     _Atomic(uint64_t) *records = large_records(segment, block);
     bool guarded = large_guard(segment, (uintptr_t)block, size_bytes, true);
+    if (unlikely(!guarded && large_is_blocked(segment, (uintptr_t)block, size_bytes)))
+        return false;
     memset((char *)block + size_bytes, (int)(canary_word(block) & 0xff),
            large_canary_bytes(size_bytes, guarded));
     record_store(records, record_of_live(0, caller));
     record_store(records + 1, size_bytes | (guarded ? LARGE_GUARDED : 0));
+    return true;
 }
 
 static bool large_canary_is_whole(const struct checked_block *found, const void *block) {
@@ -223,10 +258,11 @@ static void *checked_large_resize(struct checked_block *found, void *block, size
     if (guarded && !large_guard(segment, (uintptr_t)block, found->size_bytes, false))
         return NULL;
     void *resized = resize_without_copy(segment, block, size_bytes, bytes);
+    /* No guard of an earlier span is there: growing lifts those of the slices it takes. */
     if (resized == NULL)
-        checked_large_begin(block, found->size_bytes, (void *)record_code(found->known));
+        (void)checked_large_begin(block, found->size_bytes, (void *)record_code(found->known));
     else
-        checked_large_begin(resized, size_bytes, caller);
+        (void)checked_large_begin(resized, size_bytes, caller);
     return resized;
 }
 

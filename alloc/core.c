@@ -20,7 +20,7 @@ static void checked_alignment(const void *pointer, size_t alignment);
 static void *checked_realloc(void *pointer, size_t size, const void *caller);
 static size_t checked_usable_size(const void *pointer);
 static size_t checked_large_bytes(size_t size_bytes);
-static void checked_large_begin(void *block, size_t size_bytes, const void *caller);
+static bool checked_large_begin(void *block, size_t size_bytes, const void *caller);
 
 /* --- allocate ------------------------------------------------------------------------------ */
 
@@ -69,8 +69,10 @@ allocate_large(struct pool *pool, size_t size, size_t alignment, bool *zeroed, c
     if (block == NULL)
         return no_memory();
     page_of(segment_of(block), block)->size_class = (uint8_t)rule;
-    if (unlikely(na.config.checks))
-        checked_large_begin(block, size, caller);
+    if (unlikely(na.config.checks) && !checked_large_begin(block, size, caller)) {
+        span_free(segment_of(block), block);
+        return no_memory();
+    }
     return block;
 }
 

@@ -435,11 +435,10 @@ static void pool_return_run_locked(struct segment *segment, unsigned slice, unsi
     pool_purge_if_due(pool);
 }
 
-/* With checks on: what was freed in the run was not written to since, and its guards are lifted. A
- * guard stays that the next span may want, but where a helper touches the run, which would meet it.
- * False: the kernel keeps a guard, and the run is given back. Locked. */
-static bool run_make_ready(struct run run, enum segment_kind kind, unsigned count) {
-    bool keeps_last = kind == SEGMENT_SPAN && !pool_is_touched(run.segment->pool);
+/* With checks on: what was freed in the run was not written to since, and its guards are lifted;
+ * but with `keeps_last` that of the last slice, which the span to begin may want. False: the kernel
+ * keeps a guard, and the run is given back. Locked. */
+static bool run_make_ready(struct run run, unsigned count, bool keeps_last) {
     if (slices_make_ready(run.segment, run.slice, count, keeps_last))
         return true;
     pool_return_run_locked(run.segment, run.slice, count);
@@ -453,7 +452,10 @@ static struct run pool_take_run(struct pool *pool, enum segment_kind kind, unsig
     lock_take(&pool->lock);
     pool_purge_if_due(pool);
     struct run run = pool_find_run(pool, kind, count, alignment, may_carve);
-    if (unlikely(na.config.checks) && run.segment != NULL && !run_make_ready(run, kind, count))
+    /* Who touches the run for us would meet the guard. */
+    bool keeps_guard = kind == SEGMENT_SPAN && !pool_is_touched(pool);
+    if (unlikely(na.config.checks) && run.segment != NULL &&
+        !run_make_ready(run, count, keeps_guard))
         run = (struct run){NULL, 0, false, false};
     bool touch = run.untouched && pool_is_touched(pool) && !run.segment->reserved_pages;
     if (touch && kind < PAGED_KINDS)

@@ -64,7 +64,7 @@ static bool span_resize(struct segment *segment, void *block, size_t new_bytes) 
         if (fits)
             run = segment_take(segment, SEGMENT_SPAN, tail, more);
         if (fits && unlikely(na.config.checks))
-            fits = run_make_ready(run, SEGMENT_SPAN, more);
+            fits = run_make_ready(run, more, false);
         touch = fits && run.untouched;
     }
     pool_unlock(pool);

@@ -119,7 +119,7 @@ static void find_code(uintptr_t *start, uintptr_t *end) {
 
 /* Lets the child go one stop further; false when it has ended. */
 static bool go_on(pid_t child, int request, int signal_number, int *status) {
-    return ptrace(request, child, 0, (long)signal_number) == 0 &&
+    return ptrace((enum __ptrace_request)request, child, 0, (long)signal_number) == 0 &&
            waitpid(child, status, 0) == child && WIFSTOPPED(*status);
 }
 

@@ -31,8 +31,8 @@ block='0x[0-9a-f]+, a block of [0-9]+ bytes (allocated|freed) by '
 @test "checks on: a block freed twice" {
     export NUMA_ALLOC_CHECKS=on
     stopped_with "free of a freed block \(double free\): $block" double-free-{small,medium,large} \
-        double-free-after-{1,100} double-free-{here-then-in-thread,in-thread-then-here,in-two-threads}
-    stopped_with "free of a (freed|pointer)" double-free-{huge,after-10000,large-after-100,large-in-two-threads}
+        double-free-{after-1,after-100,large-after-100} double-free-{here-then-in-thread,in-thread-then-here,in-two-threads}
+    stopped_with "free of a (freed|pointer)" double-free-{huge,after-10000,large-in-two-threads}
 }
 
 @test "checks on: a pointer that is no block's start" {

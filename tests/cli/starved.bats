@@ -13,7 +13,7 @@ setup() {
 all_policies() {
     local policy
     for policy in "bind:$node" interleave:all "weighted:$node=2" local none; do
-        "$@" env LD_PRELOAD="$library" NUMA_ALLOC_POLICY=$policy "$workload" bare || {
+        "$@" env LD_PRELOAD="$library" NUMA_ALLOC_POLICY="$policy" "$workload" bare || {
             echo "$policy: status $?"
             return 1
         }
@@ -22,7 +22,7 @@ all_policies() {
 
 # The loader needs a descriptor itself: a program that has none to spare is one without it.
 static_program() {
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return 1
     cat >static.c <<'C'
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,7 @@ C
 }
 
 @test "opened late with no static TLS left: one clear error, and preloaded it does not matter" {
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return 1
     cat >tls.c <<'C'
 __thread char room[SIZE] __attribute__((tls_model("initial-exec")));
 char *take(void) { return room; }

@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LIBRARY "numa_alloc.so"
+#define CHECKS  "NUMA_ALLOC_CHECKS=on"
 
 enum {
     ARGUMENTS_MAX = 6,
@@ -36,19 +36,53 @@ static const struct setting {
     const char *name;
     const char *workload; /* its first argument */
     const char *environment[ENVIRONMENT_MAX];
-    long refused_call; /* 0: none; else answered with EPERM throughout */
     bool without_vdso, quick;
+    struct {
+        const char *site; /* NULL: none; else answered so throughout */
+        int error;
+    } refused;
 } settings[] = {
-    {"bind", "lap", {"NUMA_ALLOC_POLICY=bind:%", "NUMA_ALLOC_STATS=stderr"}, 0, false, true},
-    {"preferred", "lap", {"NUMA_ALLOC_POLICY=preferred:%"}, 0, false, false},
-    {"interleave", "lap", {"NUMA_ALLOC_POLICY=interleave:all"}, 0, false, false},
-    {"weighted", "lap", {"NUMA_ALLOC_POLICY=weighted:%=3"}, 0, false, false},
-    {"local", "lap", {"NUMA_ALLOC_POLICY=local"}, 0, true, true},
-    {"none", "lap", {"NUMA_ALLOC_POLICY=none", "NUMA_ALLOC_STATS=/dev/null"}, 0, false, false},
-    {"thp", "lap", {"NUMA_ALLOC_PAGES=thp"}, 0, false, false},
-    {"2M", "lap", {"NUMA_ALLOC_PAGES=2M"}, 0, false, false},
-    {"touched", "lap", {"NUMA_ALLOC_POLICY=bind:%"}, SYS_mbind, false, true},
-    {"idle", "idle", {"NUMA_ALLOC_POLICY=bind:%"}, 0, false, false},
+    {.name = "bind",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=bind:%", "NUMA_ALLOC_STATS=stderr"},
+     .quick = true},
+    {.name = "preferred", .workload = "lap", .environment = {"NUMA_ALLOC_POLICY=preferred:%"}},
+    {.name = "interleave", .workload = "lap", .environment = {"NUMA_ALLOC_POLICY=interleave:all"}},
+    {.name = "weighted", .workload = "lap", .environment = {"NUMA_ALLOC_POLICY=weighted:%=3"}},
+    {.name = "local",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=local"},
+     .without_vdso = true,
+     .quick = true},
+    {.name = "none",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=none", "NUMA_ALLOC_STATS=/dev/null"}},
+    {.name = "thp", .workload = "lap", .environment = {"NUMA_ALLOC_PAGES=thp"}},
+    {.name = "2M", .workload = "lap", .environment = {"NUMA_ALLOC_PAGES=2M"}},
+    {.name = "touched",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=bind:%"},
+     .refused = {"mbind", EPERM},
+     .quick = true},
+    {.name = "idle", .workload = "idle", .environment = {"NUMA_ALLOC_POLICY=bind:%"}},
+    {.name = "checks",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=bind:%", CHECKS},
+     .quick = true},
+    {.name = "checks, local",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=local", CHECKS}},
+    {.name = "checks, idle",
+     .workload = "idle",
+     .environment = {"NUMA_ALLOC_POLICY=bind:%", CHECKS}},
+    {.name = "checks, touched",
+     .workload = "lap",
+     .environment = {"NUMA_ALLOC_POLICY=bind:%", CHECKS},
+     .refused = {"mbind", EPERM}},
+    {.name = "checks, guards mapped",
+     .workload = "lap",
+     .environment = {CHECKS},
+     .refused = {"madvise GUARD_INSTALL", EINVAL}},
 };
 
 #define SETTINGS (sizeof settings / sizeof settings[0])
@@ -71,6 +105,10 @@ static char workload_path[PATH_MAX], preload[PATH_MAX + 16];
 
 /* --- one trial ------------------------------------------------------------------------------- */
 
+static bool is_refused_by(const struct setting *setting, const struct site *site) {
+    return setting->refused.site != NULL && strcmp(setting->refused.site, site->name) == 0;
+}
+
 /* Fills in a trial's command; `words` is room for its environment. */
 static void prepare(struct trial *trial, const struct setting *setting, char *arguments[],
                     char *environment[], char words[ENVIRONMENT_MAX][64]) {
@@ -92,9 +130,9 @@ static void prepare(struct trial *trial, const struct setting *setting, char *ar
     trial->environment = environment;
     trial->without_vdso = setting->without_vdso;
     trial->refusal.site = NULL;
-    for (size_t i = 0; setting->refused_call != 0 && i < SITES; i++)
-        if (sites[i].call == setting->refused_call && &sites[i] != trial->site)
-            trial->refusal = (struct refusal){&sites[i], EPERM};
+    for (size_t i = 0; i < SITES; i++)
+        if (is_refused_by(setting, &sites[i]) && &sites[i] != trial->site)
+            trial->refusal = (struct refusal){&sites[i], setting->refused.error};
 }
 
 /* What is wrong with a run, or NULL. */
@@ -238,7 +276,7 @@ static void try_setting(const struct setting *setting) {
         return;
     }
     for (size_t i = 0; i < SITES; i++)
-        if (trial.reached[i] != 0 && sites[i].call != setting->refused_call &&
+        if (trial.reached[i] != 0 && !is_refused_by(setting, &sites[i]) &&
             (only_site == NULL || strcmp(only_site, sites[i].name) == 0) &&
             (!quick || tallies[i][0].trials == 0))
             try_site(setting, &clean, i, trial.reached[i]);

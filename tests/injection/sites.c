@@ -10,6 +10,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
 
 /* clone's flags for the helper that touches memory (sys_populate_on), without its signal. */
 #define HELPER_FLAGS 0x4100UL /* CLONE_VM | CLONE_VFORK */
@@ -46,6 +50,26 @@ const struct site sites[] = {
      false,
      0,
      {ENOMEM, EAGAIN, EINVAL, EFAULT, EIO, EINTR, EHWPOISON}},
+    {"madvise GUARD_INSTALL",
+     SYS_madvise,
+     2,
+     MADV_GUARD_INSTALL,
+     ~0UL,
+     false,
+     false,
+     0,
+     {EINVAL, ENOMEM, EAGAIN, EPERM, EFAULT}},
+    {"madvise GUARD_REMOVE",
+     SYS_madvise,
+     2,
+     MADV_GUARD_REMOVE,
+     ~0UL,
+     false,
+     false,
+     0,
+     {EINVAL, ENOMEM, EAGAIN, EPERM}},
+    {"mincore", SYS_mincore, -1, 0, 0, false, false, 0, {EAGAIN, ENOMEM, EFAULT, EINVAL, ENOSYS}},
+    {"getrandom", SYS_getrandom, -1, 0, 0, false, false, 0, {EAGAIN, EINTR, ENOSYS, EPERM, EFAULT}},
     {"mbind", SYS_mbind, -1, 0, 0, false, false, 0, {ENOMEM, EIO, EPERM, ENOSYS, EINVAL, EFAULT}},
     {"get_mempolicy",
      SYS_get_mempolicy,

@@ -19,7 +19,7 @@ struct site {
     int errors[ERRORS_MAX + 1];
 };
 
-#define SITES 25
+#define SITES 29
 extern const struct site sites[SITES];
 
 #endif
