@@ -184,13 +184,6 @@ END
     done
 }
 
-@test "an encoding without the table's letters does not end a sweep" {
-    PYTHONIOENCODING=ascii run --separate-stderr one_cell --out "$out"
-    [ "$status" -eq 0 ]
-    [[ $stderr != *Traceback* ]]
-    [[ $output = *"90.3 (1.00?)"* ]]
-}
-
 @test "files of the folder it is called in do not stand in for its modules" {
     for module in csv numpy random statistics numa_report; do echo 'raise SystemExit(9)' >$module.py; done
     ln -s "$PROJECT/harness/run_matrix.sh" sweep

@@ -101,6 +101,13 @@ def test_names_never_reach_a_terminal_as_commands(tmp_path, capsys):
     assert sys.stdout is not None and type(sys.stdout).__name__ != "Printable"
 
 
+def test_an_encoding_without_a_letter_does_not_end_a_program(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run_main("run_matrix.sh", lambda: print("90.3 (1.00×)")) is None
+    assert out.buffer.getvalue() == b"90.3 (1.00?)\n"
+
+
 def test_the_verdict_of_hostile_names_is_printable(tmp_path):
     rows = [dict(row, host="bad" + ESCAPES) for row in machine([0, 1], [0, 1])]
     folder = write_run(tmp_path / "run", rows)
