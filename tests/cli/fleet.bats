@@ -288,6 +288,17 @@ EOF
     [ "$(states)" = "lab1,ok" ]
 }
 
+@test "a login that greets at every command brings back the same, and no link or FIFO comes with it" {
+    hosts a b
+    echo 'echo Welcome, this is no tar; echo; printf "\\1\\0\\n"' >"$HOMES/a.ssh"
+    conduct b 'mkdir -p "$out/cells" && ln -s /etc/passwd "$out/cells/link" && mkfifo "$out/fifo"'
+    run --separate-stderr "$head" --hosts hosts --out "$out"
+    [ "$(states)" = "a,ok b,ok" ] || { echo "$status $stderr" && cat "$out/hosts.csv" && return 1; }
+    [ "$(rounds_of a)" = "$(rounds_of b)" ]
+    [ -d "$out/hosts/b/cells" ]
+    [ -z "$(find "$out/hosts" ! -type d ! -type f)" ]
+}
+
 @test "bad hosts: one line that names file and line, or the word" {
     printf '# ok\nlab1\nlab[1-2]\n' >bad
     printf 'lab1\nme@lab1\n' >twice
