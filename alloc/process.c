@@ -11,12 +11,31 @@ __attribute__((weak)) void _IO_list_lock(void);
 __attribute__((weak)) void _IO_list_unlock(void);
 __attribute__((weak)) void _IO_list_resetlock(void);
 
+/* glibc 2.32; a thread that has ended may still count. */
+extern char __libc_single_threaded __attribute__((weak));
+
 static bool streams_have_lock(void) {
     return _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
 }
 
+/* Forks of this thread that take no lock and have not returned yet: a signal's handler may fork
+ * while another fork is under way. */
+static __thread unsigned unlocked_forks __attribute__((tls_model("initial-exec")));
+
+/* Without other threads nobody is amidst what a lock guards but who may be interrupted for this
+ * fork, by a signal that came in malloc: that would be waited for in vain. glibc's own malloc does
+ * so too (its bug 19431). */
+static bool fork_needs_locks(void) {
+    bool alone = &__libc_single_threaded != NULL && __libc_single_threaded;
+    return !alone && !lock_holds_all;
+}
+
 /* Every lock is held across a fork, so that what they guard is whole in the child. */
 static void fork_prepare(void) {
+    if (!fork_needs_locks()) {
+        unlocked_forks++;
+        return;
+    }
     if (streams_have_lock())
         _IO_list_lock();
     lock_take(&threads.lock);
@@ -28,7 +47,16 @@ static void fork_prepare(void) {
     lock_holds_all = true;
 }
 
+static bool fork_was_unlocked(void) {
+    if (unlocked_forks == 0)
+        return false;
+    unlocked_forks--;
+    return true;
+}
+
 static void fork_in_parent(void) {
+    if (fork_was_unlocked())
+        return;
     lock_holds_all = false;
     lock_release(&meta.lock);
     lock_release(&huge.lock);
@@ -43,6 +71,8 @@ static void fork_in_parent(void) {
 /* The parent's other threads do not exist here and were stopped anywhere: what they own is not
  * adopted. Blocks in it stay valid and can be freed; the memory is not used again. */
 static void fork_in_child(void) {
+    if (fork_was_unlocked())
+        return;
     lock_holds_all = false;
     lock_reset(&meta.lock);
     lock_reset(&huge.lock);

@@ -73,17 +73,25 @@ static void a_storm_of_signals_changes_nothing(void **state) {
 
 #if defined(__x86_64__)
 /* A signal before every instruction of malloc, realloc and free. Its handler asks
- * malloc_usable_size, returns, and must have disturbed nothing; the calls are those of the slow
- * paths too. */
+ * malloc_usable_size, forks now and then, returns, and must have disturbed nothing; the calls are
+ * those of the slow paths too. */
 
-enum { STEPS_MAX = 30000 };
+enum { STEPS_MAX = 30000, SIGNALS_A_FORK = 8 };
 
 static void *asked_block;
-static volatile size_t asked_bytes;
+static volatile size_t asked_bytes, failed_forks;
 
 static void ask(int signal_number) {
+    static unsigned asked;
     (void)signal_number;
     asked_bytes = malloc_usable_size(asked_block);
+    if (++asked % SIGNALS_A_FORK == 0) {
+        int status = 1;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        failed_forks += waitpid(child, &status, 0) != child || status != 0;
+    }
     __asm__ volatile("int3"); /* for the tracer: the handler is done */
 }
 
@@ -102,7 +110,7 @@ static int stepped_work(void) {
         failures += block == NULL || !pattern_prefix_holds(block, 16, i);
         free(block);
     }
-    return failures != 0 || asked_bytes < 100;
+    return failures != 0 || failed_forks != 0 || asked_bytes < 100;
 }
 
 /* Where the library's code is, in this process and so in its forked child. */
