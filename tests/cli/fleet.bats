@@ -290,7 +290,10 @@ EOF
 
 @test "a login that greets at every command brings back the same, and no link or FIFO comes with it" {
     hosts a b
-    echo 'echo Welcome, this is no tar; echo; printf "\\1\\0\\n"' >"$HOMES/a.ssh"
+    cat >"$HOMES/a.ssh" <<'EOF'
+echo Welcome, this is no tar
+printf '\1\0\n'
+EOF
     conduct b 'mkdir -p "$out/cells" && ln -s /etc/passwd "$out/cells/link" && mkfifo "$out/fifo"'
     run --separate-stderr "$head" --hosts hosts --out "$out"
     [ "$(states)" = "a,ok b,ok" ] || { echo "$status $stderr" && cat "$out/hosts.csv" && return 1; }
