@@ -415,10 +415,8 @@ static void checked_free(struct segment *segment, void *pointer, size_t size, co
 
 /* --- resize -------------------------------------------------------------------------------- */
 
-/* 0 for what is not ours, as with checks off: asking is no misuse. */
 static size_t checked_usable_size(const void *pointer) {
-    return find_segment(pointer) == NULL ? 0
-                                         : find_checked("malloc_usable_size", pointer).size_bytes;
+    return find_checked("malloc_usable_size", pointer).size_bytes;
 }
 
 /* A block of a page that may stay where it is: NULL where that cannot hold `size` bytes, or would

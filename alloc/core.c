@@ -170,13 +170,6 @@ entry_point void *na_aligned(size_t alignment, size_t size) {
     return allocate_large(NULL, size, alignment, &zeroed, CALLER);
 }
 
-/* The same where that takes no slow path, which might set errno; else NULL. */
-static inline void *na_aligned_at_once(size_t alignment, size_t size) {
-    unsigned size_class = size_class_aligned(size, alignment);
-    struct page *page = size_class < SIZE_CLASSES ? tls.heap->bins[size_class].first : NULL;
-    return page != NULL && page->free != NULL ? page_pop(page) : NULL;
-}
-
 /* --- allocate on a node by name -------------------------------------------------------------- */
 
 /* Takes from the thread's heap of that node, and leaves alone which one malloc takes from. */

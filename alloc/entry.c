@@ -58,16 +58,12 @@ exported void *aligned_alloc(size_t alignment, size_t size) {
     return na_aligned(alignment, size);
 }
 
-/* Returns its error and keeps errno, as POSIX asks. */
+/* Returns its error. Without memory it sets errno too, as glibc's does and POSIX leaves open: there
+ * are programs that read it. */
 exported int posix_memalign(void **result, size_t alignment, size_t size) {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    void *block = na_aligned_at_once(alignment, size);
-    if (unlikely(block == NULL)) {
-        int saved_errno = errno;
-        block = na_aligned(alignment, size);
-        errno = saved_errno;
-    }
+    void *block = na_aligned(alignment, size);
     if (unlikely(block == NULL))
         return ENOMEM;
     *result = block;

@@ -109,7 +109,5 @@ static size_t memcheck_trim(void) {
 #define na_free(block) memcheck_free_sized(block, SIZE_UNKNOWN)
 #define na_usable_size memcheck_usable_size
 #define na_trim        memcheck_trim
-/* Only a shortcut. */
-#define na_aligned_at_once(alignment, size) ((void)(alignment), (void)(size), (void *)NULL)
 
 #endif

@@ -46,6 +46,7 @@ block='0x[0-9a-f]+, a block of [0-9]+ bytes (allocated|freed) by '
     stopped_with "free of a pointer to no block: 0x" free-{static,stack,mapping-start,mapping-inside,low-address} \
         free-{never-allocated-256KiB-on,never-allocated-1GiB-on,before-aligned}
     stopped_with "realloc of a pointer to no block: 0x" realloc-{stack,freed-huge}
+    stopped_with "malloc_usable_size of a pointer to no block: 0x" usable-size-stack
     stopped_with "realloc of a freed block: $block" realloc-freed-{small,large}
     stopped_with "malloc_usable_size of a freed block: $block" usable-size-freed-{small,large}
 }

@@ -85,8 +85,8 @@ static void *by_posix_memalign(struct request *request) {
     int before = errno = 1 + (int)(request->size % 50);
     request->alignment = power_of_two_up(request->alignment < 8 ? 8 : request->alignment);
     int error = calls.posix_memalign(&block, request->alignment, request->size);
-    if (errno != before)
-        fail("posix_memalign changed errno from %d to %d", before, errno);
+    if (errno != (error == ENOMEM ? ENOMEM : before))
+        fail("posix_memalign returned %d and changed errno from %d to %d", error, before, errno);
     return error == 0 ? block : NULL;
 }
 
