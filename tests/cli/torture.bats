@@ -95,9 +95,11 @@ finds() {
     run -0 tests/torture/run.sh 2 1
     run -0 env SECONDS=60 tests/torture/run.sh 1 1 # as make does
     [[ "${lines[-1]}" == "1 passed, 0 failed" ]]
-    [ "$(cut -f 2 "$TORTURE_LOG" | tr '\n' ' ')" = "run 0 1 2 " ]
-    [ "$(cut -f 4 "$TORTURE_LOG" | sort -u | wc -l)" -eq 4 ]
+    local runs=$(($(wc -l <"$TORTURE_LOG") - 1)) # a slow machine does fewer in the time
+    [ "$runs" -ge 2 ]
+    [ "$(cut -f 2 "$TORTURE_LOG" | paste -s -d ' ')" = "run $(seq -s ' ' 0 $((runs - 1)))" ]
+    [ "$(cut -f 4 "$TORTURE_LOG" | sort -u | wc -l)" -eq $((runs + 1)) ]
     [ "$(cut -f 13 "$TORTURE_LOG" | sort -u | tr '\n' ' ')" = "passed verdict " ]
     run -0 tests/torture/run.sh --summary
-    [[ "$output" == *"| all | 3 |"* ]]
+    [[ "$output" == *"| all | $runs |"* ]]
 }
