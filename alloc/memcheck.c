@@ -63,6 +63,11 @@ static void memcheck_free_sized(void *pointer, size_t size) {
     memcheck_looks();
 }
 
+static void memcheck_free_aligned_sized(void *pointer, size_t alignment, size_t size) {
+    checked_alignment(pointer, alignment);
+    memcheck_free_sized(pointer, size);
+}
+
 static size_t memcheck_usable_size(const void *pointer) {
     memcheck_ignores();
     size_t bytes = na_usable_size(pointer);
@@ -100,14 +105,15 @@ static size_t memcheck_trim(void) {
     return bytes;
 }
 
-#define na_malloc      memcheck_malloc
-#define na_calloc      memcheck_calloc
-#define na_realloc     memcheck_realloc
-#define na_aligned     memcheck_aligned
-#define na_aligned_on  memcheck_aligned_on
-#define na_free_sized  memcheck_free_sized
-#define na_free(block) memcheck_free_sized(block, SIZE_UNKNOWN)
-#define na_usable_size memcheck_usable_size
-#define na_trim        memcheck_trim
+#define na_malloc             memcheck_malloc
+#define na_calloc             memcheck_calloc
+#define na_realloc            memcheck_realloc
+#define na_aligned            memcheck_aligned
+#define na_aligned_on         memcheck_aligned_on
+#define na_free_sized         memcheck_free_sized
+#define na_free(block)        memcheck_free_sized(block, SIZE_UNKNOWN)
+#define na_free_aligned_sized memcheck_free_aligned_sized
+#define na_usable_size        memcheck_usable_size
+#define na_trim               memcheck_trim
 
 #endif
