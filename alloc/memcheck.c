@@ -64,8 +64,11 @@ static void memcheck_free_sized(void *pointer, size_t size) {
 }
 
 static void memcheck_free_aligned_sized(void *pointer, size_t alignment, size_t size) {
-    checked_alignment(pointer, alignment);
-    memcheck_free_sized(pointer, size);
+    if (pointer != NULL)
+        VALGRIND_FREELIKE_BLOCK(pointer, 0);
+    memcheck_ignores();
+    na_free_aligned_sized(pointer, alignment, size);
+    memcheck_looks();
 }
 
 static size_t memcheck_usable_size(const void *pointer) {

@@ -130,11 +130,12 @@ mkdir -p "$(dirname "$log")"
 [ -s "$log" ] || tr ' ' '\t' <<<"$columns" >"$log"
 next=$(($(wc -l <"$log") - 1)) # the header is no run
 first=$next failed=0
-until [ $((SECONDS - started)) -ge "$total_seconds" ]; do
+while # once at least, however long a busy machine took to come here
     torture "$next" "$run_seconds" || failed=$((failed + 1))
     next=$((next + 1))
-done
+    [ $((SECONDS - started)) -lt "$total_seconds" ]
+do :; done
 summary "$first"
 echo "$log: $(($(wc -l <"$log") - 1)) runs, $(awk -F '\t' 'NR > 1 { s += $12 } END { printf "%.2f", s / 3600 }' "$log") hours"
 echo "$((next - first - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$next" -gt "$first" ]
+[ "$failed" -eq 0 ]
